@@ -1,0 +1,1 @@
+//! Push jobs into Oqron and follow them; no worker code.

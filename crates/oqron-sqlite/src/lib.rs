@@ -1,0 +1,1 @@
+//! An embedded SQLite file as a backend of Oqron.

@@ -1,0 +1,1 @@
+//! For tests: the in-memory backend, the conformance suite, private servers.

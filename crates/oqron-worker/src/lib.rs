@@ -1,0 +1,1 @@
+//! Claim, run and settle the jobs of Oqron.
