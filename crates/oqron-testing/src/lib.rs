@@ -1,1 +1,4 @@
 //! For tests: the in-memory backend, the conformance suite, private servers.
+
+#[cfg(feature = "servers")]
+pub mod servers;
