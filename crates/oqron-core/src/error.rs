@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::Format;
 
 /// What went wrong, with which value, and what to do about it. Credentials are never in it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A name or an id that no backend takes.

@@ -36,8 +36,8 @@ pub use consume::{
 pub use error::Error;
 pub use failure::{FailureKind, JobError, JobFailure, Reaction, WORKER_LOST};
 pub use job::{
-    CANCELLED_ON_REQUEST, ID_WINDOW, JobOptions, JobRecord, JobRef, JobState, LEASE_EXPIRED, LogLine, NOT_LISTED, NewJob, Progress, REPEAT_WINDOW, Retention,
-    Start, TimelineEvent, TimelineKind,
+    CANCELLED_ON_REQUEST, ID_WINDOW, JobOptions, JobRecord, JobRef, JobState, LEASE_EXPIRED, LogLine,
+    NOT_LISTED, NewJob, Progress, REPEAT_WINDOW, Retention, Start, TimelineEvent, TimelineKind,
 };
 pub use limits::Limits;
 pub use locks::Locks;
