@@ -3,7 +3,10 @@
 //!
 //! Whatever a subcommand starts has ended when it ends, also on Ctrl-C, SIGTERM and, on Linux, SIGKILL.
 
-#![allow(clippy::print_stdout, reason = "a build tool talks to the person in front of it")]
+#![allow(
+    clippy::print_stdout,
+    reason = "a build tool talks to the person in front of it"
+)]
 
 mod cargo;
 mod ci;

@@ -21,6 +21,7 @@
 mod account;
 mod credentials;
 mod error;
+mod folder;
 mod port;
 mod postgres;
 mod process;

@@ -7,17 +7,16 @@ use std::{
     process::{Command, Stdio},
 };
 
-use rustix::process::Signal;
-use tempfile::TempDir;
-
 use super::{
     ServerError,
     account::Account,
     credentials::percent_encoded,
+    folder::ServerFolder,
     port::{PORTS_TRIED, free_loopback_port},
     process::{ServerProcess, tied_to_this_thread},
     program::find_postgres,
 };
+use rustix::process::Signal;
 
 const USER: &str = "oqron";
 /// Many tests, each with a pool of its own, run on one server.
@@ -70,7 +69,7 @@ pub struct PostgresServer {
     port: u16,
     process: Option<ServerProcess>,
     // Last, so that the server has ended when its folder goes.
-    folder: TempDir,
+    folder: ServerFolder,
 }
 
 impl PostgresServer {
@@ -82,10 +81,7 @@ impl PostgresServer {
     pub fn start(options: PostgresOptions) -> Result<Self, ServerError> {
         let programs = find_postgres()?;
         let account = Account::for_postgres()?;
-        let folder = tempfile::Builder::new()
-            .prefix("oqron-postgres-")
-            .tempdir()
-            .map_err(ServerError::io("make a temporary folder for PostgreSQL"))?;
+        let folder = ServerFolder::make()?;
         account.take_over(folder.path())?;
         let mut server = Self {
             programs,

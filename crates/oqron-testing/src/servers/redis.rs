@@ -6,16 +6,15 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::Signal;
-use tempfile::TempDir;
-
 use super::{
     ServerError,
     credentials::percent_encoded,
+    folder::ServerFolder,
     port::{PORTS_TRIED, free_loopback_port},
     process::{ServerProcess, tied_to_this_thread},
     program::find_redis,
 };
+use rustix::process::Signal;
 
 /// Enough for tests that flush a database of their own.
 const DATABASES: u32 = 1024;
@@ -58,7 +57,7 @@ pub struct RedisServer {
     port: u16,
     process: Option<ServerProcess>,
     // Last, so that the server has ended when its folder goes.
-    folder: TempDir,
+    folder: ServerFolder,
 }
 
 impl RedisServer {
@@ -68,10 +67,7 @@ impl RedisServer {
     /// The program is missing or too old, or the server did not come up; the end of its log is in the error.
     pub fn start(options: RedisOptions) -> Result<Self, ServerError> {
         let program = find_redis()?;
-        let folder = tempfile::Builder::new()
-            .prefix("oqron-redis-")
-            .tempdir()
-            .map_err(ServerError::io("make a temporary folder for Redis"))?;
+        let folder = ServerFolder::make()?;
         let mut server = Self {
             program,
             options,

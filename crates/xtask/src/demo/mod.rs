@@ -1,0 +1,230 @@
+//! `cargo xtask demo`: the video example for real. An API server and two workers on a new database, six clips of which one
+//! is uploaded twice, a worker killed in the middle of an encode, and nothing lost.
+
+mod api;
+mod backend;
+mod clips;
+mod follow;
+mod ivf;
+mod kill;
+mod programs;
+mod verdict;
+mod view;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use self::{
+    api::Api,
+    backend::{Backend, Started},
+    clips::Clip,
+    follow::Followed,
+    programs::Program,
+    view::View,
+};
+use crate::{
+    cargo::{Workspace, cargo},
+    error::Error,
+    interrupt::Interrupt,
+    run::run as run_program,
+};
+
+const ENCODED_WITHIN: Duration = Duration::from_secs(300);
+const ASK_EVERY: Duration = Duration::from_millis(50);
+const WORKERS: [&str; 2] = ["worker-1", "worker-2"];
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// What stands between the API and the workers; the demo starts it itself
+    #[arg(long, value_enum, default_value_t = Backend::Sqlite)]
+    backend: Backend,
+    /// Use this server instead: sqlite:…, redis://…, rediss://… or postgres://…
+    #[arg(long, conflicts_with = "backend")]
+    url: Option<String>,
+}
+
+pub(crate) fn run(options: &Options, workspace: &Workspace, interrupt: &Interrupt) -> Result<(), Error> {
+    eprintln!("Building the API server and the worker");
+    let mut build = cargo();
+    build.args([
+        "build",
+        "--package",
+        "video-encode-api",
+        "--package",
+        "video-encode-worker",
+    ]);
+    run_program(build.current_dir(&workspace.root), interrupt)?;
+
+    let run = Run::begin(options, workspace, interrupt)?;
+    run.show(workspace, interrupt).map_err(|error| match error {
+        Error::Interrupted(_) => error,
+        other => Error::found(format!(
+            "{other}\n       logs and files of this run: {}",
+            run.folder.display()
+        )),
+    })
+}
+
+/// One run of the demo, with a folder and a namespace of its own: on a server that is used again, its jobs are new.
+struct Run {
+    folder: PathBuf,
+    backend: Started,
+    environment: String,
+}
+
+impl Run {
+    fn begin(options: &Options, workspace: &Workspace, interrupt: &Interrupt) -> Result<Self, Error> {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_millis();
+        let environment = format!("run-{now}");
+        let folder = workspace.scratch("demo").join(&environment);
+        for part in ["uploads", "encoded"] {
+            let part = folder.join(part);
+            fs::create_dir_all(&part).map_err(Error::io(format!("make the folder {}", part.display())))?;
+        }
+        let backend = match &options.url {
+            Some(url) => Started::elsewhere(url),
+            None => options.backend.start(&folder, interrupt)?,
+        };
+        Ok(Self {
+            folder,
+            backend,
+            environment,
+        })
+    }
+
+    fn show(&self, workspace: &Workspace, interrupt: &Interrupt) -> Result<(), Error> {
+        let mut server = self.start_api(&workspace.built("video-encode-api"))?;
+        let address = server.address(interrupt)?;
+        let mut workers = Vec::new();
+        for name in WORKERS {
+            workers.push(self.start_worker(name, &workspace.built("video-encode-worker"))?);
+        }
+        eprintln!(
+            "{}; the API at {address}; {} workers",
+            self.backend.name(),
+            workers.len()
+        );
+
+        let api = Api::at(address);
+        let mut jobs = upload(&api, &clips::all())?;
+        let mut view = View::of(&jobs);
+        let mut killed = None;
+        let started = Instant::now();
+        while !jobs.iter().all(Followed::has_ended) {
+            for job in jobs.iter_mut().filter(|job| !job.has_ended()) {
+                job.ask(&api)?;
+            }
+            view.show(&jobs);
+            match &mut killed {
+                None => {
+                    killed = kill::in_the_middle(&mut workers, &mut jobs, &api)?;
+                    if let Some(killed) = &killed {
+                        let clip = jobs[killed.job].clip;
+                        view.say(&format!(
+                            "SIGKILL for {}, at {}% of {clip}",
+                            killed.worker, killed.percent
+                        ));
+                    }
+                }
+                Some(killed) => {
+                    if let Some(time) = killed.watch(&jobs) {
+                        let clip = jobs[killed.job].clip;
+                        view.say(&format!("{clip} is taken over after {:.1} s", time.as_secs_f64()));
+                    }
+                }
+            }
+            server.must_run()?;
+            for worker in &mut workers {
+                worker.must_run()?;
+            }
+            if started.elapsed() > ENCODED_WITHIN {
+                let limit = ENCODED_WITHIN.as_secs();
+                return Err(Error::found(format!(
+                    "not every clip was encoded within {limit} s"
+                )));
+            }
+            interrupt.pause(ASK_EVERY)?;
+        }
+        let Some(killed) = killed else {
+            return Err(Error::found(
+                "no worker was seen in the middle of an encode, so none was killed",
+            ));
+        };
+        verdict::give(&jobs, &killed)?;
+        for program in workers.into_iter().chain([server]) {
+            program.stop(interrupt)?;
+        }
+        self.tidy()
+    }
+
+    fn start_api(&self, program: &Path) -> Result<Program, Error> {
+        let mut variables = self.variables();
+        variables.push(("VIDEO_API_ADDR", "127.0.0.1:0".into()));
+        variables.push(("VIDEO_API_DIR", self.folder.join("uploads").display().to_string()));
+        Program::start("api", program, &variables, &self.folder)
+    }
+
+    fn start_worker(&self, name: &str, program: &Path) -> Result<Program, Error> {
+        let mut variables = self.variables();
+        variables.push((
+            "VIDEO_WORKER_OUT",
+            self.folder.join("encoded").display().to_string(),
+        ));
+        variables.push(("OQRON_WORKER_NAME", name.into()));
+        variables.push(("OQRON_WORKER_LOCK_TTL", "5s".into()));
+        variables.push(("OQRON_WORKER_HEARTBEAT", "1s".into()));
+        Program::start(name, program, &variables, &self.folder)
+    }
+
+    fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("OQRON_URL", self.backend.url()),
+            ("OQRON_PROJECT", "demo".into()),
+            ("OQRON_ENVIRONMENT", self.environment.clone()),
+        ]
+    }
+
+    /// Keeps what can be played and the logs; the uploads are large.
+    fn tidy(&self) -> Result<(), Error> {
+        let uploads = self.folder.join("uploads");
+        fs::remove_dir_all(&uploads).map_err(Error::io(format!("remove {}", uploads.display())))
+    }
+}
+
+/// Uploads every clip, and the first one a second time, which must not make another job.
+fn upload(api: &Api, clips: &[Clip]) -> Result<Vec<Followed>, Error> {
+    let mut jobs: Vec<Followed> = Vec::new();
+    for clip in clips {
+        let uploaded = api.upload(&clip.y4m)?;
+        if !uploaded.new || jobs.iter().any(|job| job.id == uploaded.tracking_id) {
+            return Err(Error::found(format!(
+                "{} was taken for a clip that is there already",
+                clip.name
+            )));
+        }
+        jobs.push(Followed::new(clip.name, uploaded.tracking_id));
+    }
+    let (Some(clip), Some(job)) = (clips.first(), jobs.first()) else {
+        return Ok(jobs);
+    };
+    let again = api.upload(&clip.y4m)?;
+    if again.new || again.tracking_id != job.id {
+        return Err(Error::found(format!(
+            "{} was uploaded twice as the job {} and made another one, {}",
+            clip.name, job.id, again.tracking_id
+        )));
+    }
+    eprintln!(
+        "{} clips uploaded, {} twice: {} jobs",
+        jobs.len(),
+        clip.name,
+        jobs.len()
+    );
+    Ok(jobs)
+}

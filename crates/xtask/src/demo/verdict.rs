@@ -1,0 +1,80 @@
+//! What the demo promises, checked, and the table at its end.
+
+use std::path::Path;
+
+use super::{
+    clips::{FRAMES, HEIGHT, WIDTH},
+    follow::Followed,
+    ivf,
+    kill::Killed,
+};
+use crate::error::Error;
+
+/// Prints the table and fails with everything that is not as promised.
+pub(super) fn give(jobs: &[Followed], killed: &Killed) -> Result<(), Error> {
+    let mut complaints = Vec::new();
+    println!(
+        "\n{:24} {:>8} {:>6}  {:10} {:>7}  output",
+        "job", "attempts", "stalls", "worker", "seconds"
+    );
+    for (number, followed) in jobs.iter().enumerate() {
+        let Some(job) = &followed.job else { continue };
+        let output = match &job.result {
+            Some(path) if job.state == "completed" => {
+                match ivf::check(Path::new(path), WIDTH, HEIGHT, FRAMES) {
+                    Ok(bytes) => format!("{path} ({} KiB)", bytes.div_ceil(1024)),
+                    Err(complaint) => {
+                        complaints.push(format!("{}: {complaint}", followed.clip));
+                        format!("{path} (broken)")
+                    }
+                }
+            }
+            _ => {
+                let error = job.error.as_deref().unwrap_or("no error recorded");
+                complaints.push(format!("{} is {}: {error}", followed.clip, job.state));
+                error.to_string()
+            }
+        };
+        println!(
+            "{:24} {:>8} {:>6}  {:10} {:>7}  {output}",
+            shortened(&followed.id),
+            job.attempts,
+            job.stalls,
+            followed.worker.as_deref().unwrap_or("-"),
+            job.seconds()
+                .map_or("-".into(), |seconds| format!("{seconds:.1}")),
+        );
+        let stalls = u32::from(number == killed.job);
+        if job.stalls != stalls {
+            complaints.push(format!(
+                "{} has stalls = {} instead of {stalls}",
+                followed.clip, job.stalls
+            ));
+        }
+    }
+    println!();
+    match killed.recovered_after {
+        Some(time) => println!(
+            "{} was killed at {}% of {}; {:.1} s later the next attempt was running.",
+            killed.worker,
+            killed.percent,
+            shortened(&jobs[killed.job].id),
+            time.as_secs_f64()
+        ),
+        None => complaints.push(format!(
+            "nobody was seen at work on {} after the kill",
+            jobs[killed.job].clip
+        )),
+    }
+    match complaints.is_empty() {
+        true => Ok(()),
+        false => Err(Error::found(complaints.join("\n       "))),
+    }
+}
+
+fn shortened(id: &str) -> String {
+    match id.char_indices().nth(20) {
+        Some((end, _)) => format!("{}…", &id[..end]),
+        None => id.to_string(),
+    }
+}
