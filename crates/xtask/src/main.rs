@@ -24,7 +24,11 @@ use clap::{Parser, Subcommand};
 use crate::{cargo::Workspace, error::Error, interrupt::Interrupt};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Builds, checks, tests and shows Oqron")]
+#[command(
+    name = "xtask",
+    bin_name = "cargo xtask",
+    about = "Builds, checks, tests and shows Oqron"
+)]
 struct Arguments {
     #[command(subcommand)]
     task: Task,

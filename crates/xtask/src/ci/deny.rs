@@ -54,7 +54,9 @@ fn find_or_install(workspace: &Workspace, interrupt: &Interrupt) -> Result<PathB
         "--only-binary=:all:",
         "--upgrade",
     ]);
-    pip.arg("--target")
+    // It goes into a folder of its own, so root may do it.
+    pip.env("PIP_ROOT_USER_ACTION", "ignore")
+        .arg("--target")
         .arg(&folder)
         .arg("--requirement")
         .arg(&requirements);
