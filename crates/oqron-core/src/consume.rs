@@ -113,6 +113,12 @@ pub trait Presence: Send {
     /// Dropping the future loses no message.
     async fn next(&mut self) -> Result<Message, Error>;
 
+    /// Whether the backend can send wake-ups to this worker. `false` where it has no channel (a pooler, no file
+    /// watching): the worker then asks every second.
+    fn wakes(&self) -> bool {
+        true
+    }
+
     /// Says goodbye: the worker is no longer listed and no longer woken.
     async fn leave(self: Box<Self>) -> Result<(), Error>;
 }
