@@ -61,11 +61,10 @@ fn main() -> ExitCode {
 
 fn run_task(task: Task) -> Result<(), Error> {
     let interrupt = Interrupt::watch()?;
-    let workspace = Workspace::read()?;
     match task {
-        Task::Demo(options) => demo::run(&options, &workspace, &interrupt),
-        Task::Test(options) => test::run(&options, &workspace, &interrupt),
-        Task::Ci(options) => ci::run(&options, &workspace, &interrupt),
+        Task::Demo(options) => demo::run(&options, &Workspace::read()?, &interrupt),
+        Task::Test(options) => test::run(&options, &Workspace::read()?, &interrupt),
+        Task::Ci(options) => ci::run(&options, &Workspace::read()?, &interrupt),
         Task::Servers => servers::keep(&interrupt),
     }
 }
