@@ -14,9 +14,9 @@ const MAGIC: &str = "YUV4MPEG2";
 /// A header line in the field has 60 bytes or so. A longer one is a file of another kind.
 const LINE_BYTES_MAX: u64 = 1024;
 
-/// The least that rav1e takes, and a frame of 24 MB at most: a header of 40 bytes must not be able to ask for more
+/// The least that rav1e takes, and what it encodes in 400 MB: a header of 40 bytes must not be able to ask for more
 /// memory than a worker has.
-const SIDE_RANGE: RangeInclusive<u32> = 16..=4096;
+const SIDE_RANGE: RangeInclusive<u32> = 16..=2048;
 
 /// What the encoder's rate control can calculate with.
 const FRAMES_PER_SECOND_RANGE: RangeInclusive<f64> = 1.0..=480.0;
@@ -422,7 +422,7 @@ mod tests {
             ("W0 H16", "\"0\" for its width"),
             ("W16 H15", "\"15\" for its height"),
             ("W99999999999 H16", "\"99999999999\" for its width"),
-            ("W4097 H16", "16 to 4096 pixels"),
+            ("W2049 H16", "16 to 2048 pixels"),
             ("W-16 H16", "\"-16\" for its width"),
             ("W16 H16 F30", "\"30\" for its frame rate"),
             ("W16 H16 F30:0", "\"30:0\" for its frame rate"),
