@@ -9,7 +9,7 @@ use super::{api::Api, follow::Followed, programs::Program};
 use crate::error::Error;
 
 /// Neither hardly begun nor nearly done.
-const MIDDLE: std::ops::RangeInclusive<u8> = 10..=90;
+const MIDDLE: std::ops::RangeInclusive<u8> = 30..=80;
 
 /// A worker that was killed, and the job that it had in hands.
 pub(super) struct Killed {

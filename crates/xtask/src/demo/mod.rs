@@ -22,6 +22,7 @@ use self::{
     backend::{Backend, Started},
     clips::Clip,
     follow::Followed,
+    kill::Killed,
     programs::Program,
     view::View,
 };
@@ -33,7 +34,7 @@ use crate::{
 };
 
 const ENCODED_WITHIN: Duration = Duration::from_secs(300);
-const ASK_EVERY: Duration = Duration::from_millis(50);
+const ASK_EVERY: Duration = Duration::from_millis(100);
 const WORKERS: [&str; 2] = ["worker-1", "worker-2"];
 
 #[derive(clap::Args)]
@@ -101,63 +102,26 @@ impl Run {
     fn show(&self, workspace: &Workspace, interrupt: &Interrupt) -> Result<(), Error> {
         let mut server = self.start_api(&workspace.built("video-encode-api"))?;
         let address = server.address(interrupt)?;
-        let mut workers = Vec::new();
+        let mut programs = Programs {
+            server,
+            workers: Vec::new(),
+        };
         for name in WORKERS {
-            workers.push(self.start_worker(name, &workspace.built("video-encode-worker"))?);
+            programs
+                .workers
+                .push(self.start_worker(name, &workspace.built("video-encode-worker"))?);
         }
         eprintln!(
             "{}; the API at {address}; {} workers",
             self.backend.name(),
-            workers.len()
+            WORKERS.len()
         );
 
         let api = Api::at(address);
         let mut jobs = upload(&api, &clips::all())?;
-        let mut view = View::of(&jobs);
-        let mut killed = None;
-        let started = Instant::now();
-        while !jobs.iter().all(Followed::has_ended) {
-            for job in jobs.iter_mut().filter(|job| !job.has_ended()) {
-                job.ask(&api)?;
-            }
-            view.show(&jobs);
-            match &mut killed {
-                None => {
-                    killed = kill::in_the_middle(&mut workers, &mut jobs, &api)?;
-                    if let Some(killed) = &killed {
-                        let clip = jobs[killed.job].clip;
-                        view.say(&format!(
-                            "SIGKILL for {}, at {}% of {clip}",
-                            killed.worker, killed.percent
-                        ));
-                    }
-                }
-                Some(killed) => {
-                    if let Some(time) = killed.watch(&jobs) {
-                        let clip = jobs[killed.job].clip;
-                        view.say(&format!("{clip} is taken over after {:.1} s", time.as_secs_f64()));
-                    }
-                }
-            }
-            server.must_run()?;
-            for worker in &mut workers {
-                worker.must_run()?;
-            }
-            if started.elapsed() > ENCODED_WITHIN {
-                let limit = ENCODED_WITHIN.as_secs();
-                return Err(Error::found(format!(
-                    "not every clip was encoded within {limit} s"
-                )));
-            }
-            interrupt.pause(ASK_EVERY)?;
-        }
-        let Some(killed) = killed else {
-            return Err(Error::found(
-                "no worker was seen in the middle of an encode, so none was killed",
-            ));
-        };
-        verdict::give(&jobs, &killed)?;
-        for program in workers.into_iter().chain([server]) {
+        let killed = encode_all(&mut jobs, &api, &mut programs, interrupt)?;
+        verdict::give(&jobs, &killed, &self.folder)?;
+        for program in programs.workers.into_iter().chain([programs.server]) {
             program.stop(interrupt)?;
         }
         self.tidy()
@@ -195,6 +159,68 @@ impl Run {
         let uploads = self.folder.join("uploads");
         fs::remove_dir_all(&uploads).map_err(Error::io(format!("remove {}", uploads.display())))
     }
+}
+
+struct Programs {
+    server: Program,
+    workers: Vec<Program>,
+}
+
+impl Programs {
+    /// Fails if one of them has ended by itself.
+    fn must_run(&mut self) -> Result<(), Error> {
+        self.server.must_run()?;
+        self.workers.iter_mut().try_for_each(Program::must_run)
+    }
+}
+
+/// Follows the jobs until all have ended, and kills one worker on the way.
+fn encode_all(
+    jobs: &mut [Followed],
+    api: &Api,
+    programs: &mut Programs,
+    interrupt: &Interrupt,
+) -> Result<Killed, Error> {
+    let mut view = View::of(jobs);
+    let mut killed: Option<Killed> = None;
+    let started = Instant::now();
+    while !jobs.iter().all(Followed::has_ended) {
+        for job in jobs.iter_mut().filter(|job| !job.has_ended()) {
+            if let Err(error) = job.ask(api) {
+                // If the server is gone, its log says more than the failed request.
+                programs.must_run()?;
+                return Err(error);
+            }
+        }
+        view.show(jobs);
+        programs.must_run()?;
+        match &mut killed {
+            None => {
+                killed = kill::in_the_middle(&mut programs.workers, jobs, api)?;
+                if let Some(killed) = &killed {
+                    let clip = jobs[killed.job].clip;
+                    view.say(&format!(
+                        "SIGKILL for {}, at {}% of {clip}",
+                        killed.worker, killed.percent
+                    ));
+                }
+            }
+            Some(killed) => {
+                if let Some(time) = killed.watch(jobs) {
+                    let clip = jobs[killed.job].clip;
+                    view.say(&format!("{clip} is taken over after {:.1} s", time.as_secs_f64()));
+                }
+            }
+        }
+        if started.elapsed() > ENCODED_WITHIN {
+            let limit = ENCODED_WITHIN.as_secs();
+            return Err(Error::found(format!(
+                "not every clip was encoded within {limit} s"
+            )));
+        }
+        interrupt.pause(ASK_EVERY)?;
+    }
+    killed.ok_or_else(|| Error::found("no worker was seen in the middle of an encode, so none was killed"))
 }
 
 /// Uploads every clip, and the first one a second time, which must not make another job.

@@ -11,7 +11,7 @@ use super::{
 use crate::error::Error;
 
 /// Prints the table and fails with everything that is not as promised.
-pub(super) fn give(jobs: &[Followed], killed: &Killed) -> Result<(), Error> {
+pub(super) fn give(jobs: &[Followed], killed: &Killed, folder: &Path) -> Result<(), Error> {
     let mut complaints = Vec::new();
     println!(
         "\n{:24} {:>8} {:>6}  {:10} {:>7}  output",
@@ -22,10 +22,10 @@ pub(super) fn give(jobs: &[Followed], killed: &Killed) -> Result<(), Error> {
         let output = match &job.result {
             Some(path) if job.state == "completed" => {
                 match ivf::check(Path::new(path), WIDTH, HEIGHT, FRAMES) {
-                    Ok(bytes) => format!("{path} ({} KiB)", bytes.div_ceil(1024)),
+                    Ok(bytes) => format!("{} ({} KiB)", file_name(path), bytes.div_ceil(1024)),
                     Err(complaint) => {
                         complaints.push(format!("{}: {complaint}", followed.clip));
-                        format!("{path} (broken)")
+                        format!("{} (broken)", file_name(path))
                     }
                 }
             }
@@ -52,7 +52,7 @@ pub(super) fn give(jobs: &[Followed], killed: &Killed) -> Result<(), Error> {
             ));
         }
     }
-    println!();
+    println!("\nThe files are in {}.", folder.join("encoded").display());
     match killed.recovered_after {
         Some(time) => println!(
             "{} was killed at {}% of {}; {:.1} s later the next attempt was running.",
@@ -70,6 +70,13 @@ pub(super) fn give(jobs: &[Followed], killed: &Killed) -> Result<(), Error> {
         true => Ok(()),
         false => Err(Error::found(complaints.join("\n       "))),
     }
+}
+
+fn file_name(path: &str) -> String {
+    let path = Path::new(path);
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    format!("{}.{extension}", shortened(&stem))
 }
 
 fn shortened(id: &str) -> String {

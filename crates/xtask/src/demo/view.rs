@@ -20,7 +20,7 @@ struct Line {
 impl View {
     pub(super) fn of(jobs: &[Followed]) -> Self {
         let bars = MultiProgress::new();
-        let style = ProgressStyle::with_template("  {prefix:9} {bar:32.cyan/blue} {pos:>3}%  {msg}")
+        let style = ProgressStyle::with_template("  {prefix:9} {bar:32.cyan/blue} {pos:>3}%  {wide_msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let lines = jobs.iter().map(|job| {
             let bar = bars
