@@ -1,0 +1,138 @@
+//! Removes what is over its retention, in one process of those that work on the same topics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use oqron_core::{Consume, LockName, Token, TopicName};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::topic::Completions;
+
+/// Between two sweeps, and between two tries to be the one who sweeps.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Half as long again as a round, so that a late renewal does not lose it.
+const LOCK_TTL: Duration = Duration::from_secs(90);
+
+pub(crate) struct Sweeper {
+    backend: Arc<dyn Consume>,
+    topics: Vec<TopicName>,
+    completions: Arc<Completions>,
+    lock: LockName,
+    held: Option<(Token, Instant)>,
+}
+
+impl Sweeper {
+    pub(crate) fn new(
+        backend: Arc<dyn Consume>,
+        topics: Vec<TopicName>,
+        completions: Arc<Completions>,
+    ) -> Self {
+        Self {
+            lock: lock_name(&topics),
+            backend,
+            topics,
+            completions,
+            held: None,
+        }
+    }
+
+    /// Sweeps until `stop`, and then gives the lock up.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut round_at = Instant::now() + SWEEP_EVERY;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = sleep_until(round_at) => {
+                    round_at = Instant::now() + SWEEP_EVERY;
+                    self.elect().await;
+                }
+                () = self.completions.many() => {}
+            }
+            if self.held.is_some() {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = self.sweep() => {}
+                }
+            }
+        }
+        if let Some((token, _)) = self.held
+            && let Err(problem) = self.backend.release(&self.lock, token).await
+        {
+            debug!(%problem, "the sweeper's lock is left to its end");
+        }
+    }
+
+    /// Takes or renews the lock.
+    async fn elect(&mut self) {
+        let sent_at = Instant::now();
+        let answer = match self.held {
+            Some((token, _)) => {
+                let renewed = self.backend.renew(&self.lock, token, LOCK_TTL).await;
+                renewed.map(|is_held| is_held.then_some(token))
+            }
+            None => self.backend.acquire(&self.lock, LOCK_TTL).await,
+        };
+        match answer {
+            Ok(token) => self.held = token.map(|token| (token, sent_at + LOCK_TTL)),
+            Err(problem) => {
+                warn!(%problem, "could not find out who removes finished records; trying again in a minute");
+                self.held = self.held.filter(|(_, until)| Instant::now() < *until);
+            }
+        }
+    }
+
+    /// Until nothing is over its retention, or it is time to renew the lock.
+    ///
+    /// # Cancel safety
+    /// Each call to the backend is a whole step.
+    async fn sweep(&mut self) {
+        let Some((_, until)) = self.held else { return };
+        for topic in &self.topics {
+            loop {
+                if Instant::now() + (LOCK_TTL - SWEEP_EVERY) >= until {
+                    return;
+                }
+                match self.backend.sweep(topic).await {
+                    Ok(swept) if swept.more => {}
+                    Ok(_) => break,
+                    Err(problem) => {
+                        warn!(%topic, %problem, "could not remove finished records; trying again in a minute");
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One lock for each set of topics: processes that work on others must not keep these from being swept.
+fn lock_name(topics: &[TopicName]) -> LockName {
+    let mut names: Vec<&str> = topics.iter().map(TopicName::as_str).collect();
+    names.sort_unstable();
+    // FNV-1a: the same in every process and version. A collision would leave a set unswept while the other runs.
+    let hash = names
+        .join("/")
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    LockName::new(format!("sweeper-{hash:016x}")).expect("letters, a dash and digits are a valid name")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_topics_in_any_order_share_one_lock_and_others_do_not() {
+        let topics = |names: &[&str]| -> Vec<TopicName> {
+            names.iter().map(|name| TopicName::new(name).unwrap()).collect()
+        };
+        let name = |names: &[&str]| lock_name(&topics(names));
+        assert_eq!(name(&["a", "b"]), name(&["b", "a"]));
+        assert_ne!(name(&["a", "b"]), name(&["ab"]));
+        assert_ne!(name(&["a"]), name(&["b"]));
+    }
+}

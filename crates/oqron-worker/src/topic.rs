@@ -1,0 +1,404 @@
+//! The task of one topic: it owns the slots, starts what is claimed, and settles what has ended.
+//!
+//! One turn is under way at a time. What ends meanwhile goes into the next one, and each asks for exactly the slots
+//! that are free: no added latency when little happens, full batches under load.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use oqron_core::{Claim, Consume, Lease, Outcome, Settled, Turned};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, error, info, warn};
+
+use crate::Error;
+use crate::attempt::{Attempt, TopicShared};
+use crate::backoff::Backoff;
+use crate::heart::ToHeart;
+use crate::inbox::{Inbox, Inboxes};
+use crate::lease::fence_at;
+use crate::report::Report;
+use crate::runner::{Ended, Runner};
+use crate::throttle::Throttled;
+use crate::turn::{Line, Offered, Request, Said, fill};
+use crate::ward::News;
+
+/// What a lost wake-up costs at most.
+const SAFETY_POLL: Duration = Duration::from_secs(30);
+/// Where nobody can send wake-ups.
+const POLL_WITHOUT_CHANNEL: Duration = Duration::from_secs(1);
+/// The shortest pause before asking again for what is due: clocks are read in whole milliseconds.
+const DUE_PAUSE_MIN: Duration = Duration::from_millis(2);
+/// Hooks under way at most; over that no job is claimed.
+const HOOKS_MAX: usize = 1_000;
+/// After so many completions of this process, finished records are swept without waiting for the minute.
+const SWEEP_EVERY: u64 = 5_000;
+
+/// How far the runtime is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Working,
+    /// Nothing is claimed any more; what runs, ends and is settled.
+    Draining,
+    /// What is left, is left to its lease.
+    Abandoning,
+}
+
+/// Counts completions for the sweeper.
+#[derive(Default)]
+pub(crate) struct Completions {
+    count: AtomicU64,
+    many: Notify,
+}
+
+impl Completions {
+    fn add(&self, count: u64) {
+        let before = self.count.fetch_add(count, Ordering::Relaxed);
+        if before / SWEEP_EVERY != (before + count) / SWEEP_EVERY {
+            self.many.notify_one();
+        }
+    }
+
+    /// Resolves after every few thousand.
+    pub(crate) async fn many(&self) {
+        self.many.notified().await;
+    }
+}
+
+/// What a topic's task is made of.
+pub(crate) struct Parts {
+    /// Its number in the runtime.
+    pub(crate) number: usize,
+    pub(crate) shared: Arc<TopicShared>,
+    pub(crate) runner: Arc<dyn Runner>,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) inboxes: Arc<Inboxes>,
+    pub(crate) backend: Arc<dyn Consume>,
+    pub(crate) heart: mpsc::Sender<ToHeart>,
+    pub(crate) completions: Arc<Completions>,
+    pub(crate) phase: watch::Receiver<Phase>,
+    /// A turn without an answer is repeated after it.
+    pub(crate) answer_time: Duration,
+}
+
+pub(crate) struct TopicTask {
+    parts: Parts,
+    paused: watch::Receiver<bool>,
+    throttled: Option<Throttled>,
+    jobs: JoinSet<Ended>,
+    hooks: JoinSet<()>,
+    /// To be settled, oldest first.
+    ended: VecDeque<Ended>,
+    line: Line,
+    request: Option<(Arc<Request>, Vec<Offered>)>,
+    last_number: u64,
+    backoff: Backoff,
+    /// There may be jobs that this worker has not asked for.
+    is_hungry: bool,
+    asked_at: Instant,
+    due_at: Option<Instant>,
+}
+
+impl TopicTask {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            paused: parts.inbox.paused.subscribe(),
+            throttled: parts.shared.options.throttle.map(Throttled::new),
+            jobs: JoinSet::new(),
+            hooks: JoinSet::new(),
+            ended: VecDeque::new(),
+            line: Line::Free,
+            request: None,
+            last_number: 0,
+            backoff: Backoff::default(),
+            is_hungry: true,
+            asked_at: Instant::now(),
+            due_at: None,
+            parts,
+        }
+    }
+
+    /// Works until the runtime drains and all is settled, or the runtime abandons what is left.
+    pub(crate) async fn run(mut self) -> Result<(), Error> {
+        loop {
+            self.begin_turn();
+            let phase = *self.parts.phase.borrow_and_update();
+            match phase {
+                Phase::Draining if self.has_drained() => return Ok(()),
+                Phase::Abandoning => {
+                    self.abandon();
+                    return Ok(());
+                }
+                _ => {}
+            }
+            let alarm = self.alarm();
+            tokio::select! {
+                biased;
+                _ = self.parts.phase.changed() => {}
+                Some(joined) = self.jobs.join_next(), if !self.jobs.is_empty() => {
+                    self.collect(joined).await?;
+                    while let Some(joined) = self.jobs.try_join_next() {
+                        self.collect(joined).await?;
+                    }
+                }
+                said = self.line.next() => match said {
+                    Said::Answer(Ok(turned)) => self.answered(turned).await?,
+                    Said::Answer(Err(problem)) => self.back_off(&problem),
+                    Said::SendAgain => self.send(),
+                },
+                () = self.parts.inbox.woken() => self.is_hungry = true,
+                // The other end is held by `parts`, so it cannot go.
+                _ = self.paused.changed() => self.is_hungry = true,
+                Some(_) = self.hooks.join_next(), if !self.hooks.is_empty() => {}
+                () = sleep_until(alarm.unwrap_or_else(Instant::now)), if alarm.is_some() => {}
+            }
+        }
+    }
+
+    fn is_working(&self) -> bool {
+        *self.parts.phase.borrow() == Phase::Working
+    }
+
+    fn has_drained(&self) -> bool {
+        self.jobs.is_empty() && self.ended.is_empty() && self.hooks.is_empty() && self.line.is_free()
+    }
+
+    /// Jobs that may be claimed now. Everything that is claimed and not settled takes a slot, so the leases of a topic
+    /// are never more than its concurrency, and a heartbeat always holds all of them.
+    fn claimable(&mut self, now: Instant) -> u32 {
+        if !self.is_working() || *self.paused.borrow() || self.hooks.len() >= HOOKS_MAX {
+            return 0;
+        }
+        let taken = u32::try_from(self.jobs.len() + self.ended.len()).unwrap_or(u32::MAX);
+        let free = self.parts.shared.options.concurrency.saturating_sub(taken);
+        match &mut self.throttled {
+            Some(throttled) => free.min(throttled.allowed(now)),
+            None => free,
+        }
+    }
+
+    /// Sends a turn if the line is free and there is a reason for one.
+    fn begin_turn(&mut self) {
+        if !self.line.is_free() {
+            return;
+        }
+        let now = Instant::now();
+        self.is_hungry |= now >= self.ask_at();
+        if self.ended.is_empty() && !(self.is_hungry && self.claimable(now) > 0) {
+            return;
+        }
+        let (settlements, offered) = fill(&mut self.ended);
+        let options = &self.parts.shared.options;
+        let (lease_ttl, delivery, max_stalls) = (options.lock_ttl, options.delivery, options.max_stalls);
+        let claim = match self.claimable(now) {
+            0 => None,
+            max => Some(Claim {
+                max,
+                lease_ttl,
+                delivery,
+                max_stalls,
+            }),
+        };
+        if claim.is_some() {
+            self.is_hungry = false;
+            self.due_at = None;
+            self.asked_at = now;
+        }
+        self.last_number += 1;
+        let request = Request {
+            number: self.last_number,
+            settlements,
+            claim,
+            first_sent: now,
+        };
+        self.request = Some((Arc::new(request), offered));
+        self.send();
+    }
+
+    /// Sends the request, for the first time or again.
+    fn send(&mut self) {
+        let Some((request, _)) = &self.request else {
+            self.line = Line::Free;
+            return;
+        };
+        self.line.send(
+            Arc::clone(&self.parts.backend),
+            Arc::clone(&self.parts.shared),
+            Arc::clone(request),
+            self.parts.answer_time,
+        );
+    }
+
+    fn back_off(&mut self, problem: &oqron_core::Error) {
+        let pause = self.backoff.next();
+        let failures = self.backoff.failures();
+        let topic = &self.parts.shared.topic;
+        if !problem.is_transient() {
+            error!(
+                %topic, %problem, failures,
+                "the backend refuses to settle and claim, and that will not pass by itself; trying on, nothing is lost"
+            );
+        } else if failures % 10 == 1 {
+            warn!(%topic, %problem, failures, "could not settle and claim; trying on, nothing is lost");
+        }
+        self.line = Line::BackingOff(Instant::now() + pause);
+    }
+
+    async fn answered(&mut self, turned: Turned) -> Result<(), Error> {
+        self.line = Line::Free;
+        let Some((request, offered)) = self.request.take() else {
+            return Ok(());
+        };
+        let topic = &self.parts.shared.topic;
+        if self.backoff.failures() > 0 {
+            info!(%topic, failures = self.backoff.failures(), "the backend answers again");
+            self.backoff.reset();
+        }
+        let now = Instant::now();
+        self.is_hungry |= turned.more;
+        if !turned.paused && request.claim.is_some() {
+            self.due_at = turned.due_in.map(|due| now + due.max(DUE_PAUSE_MIN));
+        }
+        if let Some(throttled) = &mut self.throttled {
+            throttled.started(now, u32::try_from(turned.leases.len()).unwrap_or(u32::MAX));
+        }
+        let fence = fence_at(request.first_sent, self.parts.shared.options.lock_ttl);
+        let begin = |lease: Lease| Attempt::new(Arc::clone(&self.parts.shared), lease, now, fence);
+        let begun: Vec<_> = turned.leases.into_iter().map(begin).collect();
+
+        // The heart has the leases before their handlers run, and with them the number of the request.
+        let added = begun.iter().map(|(attempt, _)| Arc::clone(attempt)).collect();
+        let gone = offered.iter().map(|offered| offered.attempt.token).collect();
+        self.tell_heart(request.number, added, gone).await?;
+
+        for (attempt, payload) in begun {
+            if !self.is_working() {
+                self.give_back(attempt, "its worker shuts down");
+            } else if now >= fence {
+                self.give_back(attempt, "its lease was over when the answer arrived");
+            } else {
+                self.parts.runner.start(&mut self.jobs, attempt, payload);
+            }
+        }
+        self.settled(&request, offered, &turned.settled);
+        Ok(())
+    }
+
+    /// A job that was claimed and never started.
+    fn give_back(&mut self, attempt: Arc<Attempt>, reason: &str) {
+        attempt.end();
+        self.ended.push_back(Ended {
+            attempt,
+            outcome: Some(Outcome::Release {
+                reason: reason.to_owned(),
+            }),
+            report: Report::default(),
+            after: None,
+        });
+    }
+
+    fn settled(&mut self, request: &Request, offered: Vec<Offered>, settled: &[Settled]) {
+        let mut completions = 0;
+        for ((settlement, offered), settled) in request.settlements.iter().zip(offered).zip(settled) {
+            match settled {
+                Settled::Accepted => {
+                    completions += u64::from(!matches!(
+                        settlement.outcome,
+                        Outcome::Retry { .. } | Outcome::Snooze { .. } | Outcome::Release { .. }
+                    ));
+                    if let Some(after) = offered.after {
+                        self.hooks.spawn(after());
+                    }
+                }
+                Settled::LeaseLost => {
+                    let (topic, job, token) = (&self.parts.shared.topic, &settlement.id, settlement.token);
+                    if matches!(settlement.outcome, Outcome::Release { .. }) {
+                        debug!(%topic, %job, %token, "the job was somebody else's before it was given back");
+                    } else {
+                        warn!(
+                            %topic, %job, %token,
+                            "the outcome of an attempt was refused: its lease was lost, and another attempt counts"
+                        );
+                    }
+                }
+            }
+        }
+        self.parts.completions.add(completions);
+    }
+
+    async fn collect(&mut self, joined: Result<Ended, tokio::task::JoinError>) -> Result<(), Error> {
+        let ended = joined.map_err(|error| Error::Broken {
+            part: "a job's task",
+            problem: error.to_string(),
+        })?;
+        if ended.outcome.is_some() {
+            self.ended.push_back(ended);
+            return Ok(());
+        }
+        // The lease is known to be lost: nobody would take an outcome.
+        self.tell_heart(self.processed(), Vec::new(), vec![ended.attempt.token])
+            .await
+    }
+
+    /// The last request whose answer has been processed.
+    fn processed(&self) -> u64 {
+        self.last_number - u64::from(self.request.is_some())
+    }
+
+    async fn tell_heart(
+        &mut self,
+        through: u64,
+        added: Vec<Arc<Attempt>>,
+        gone: Vec<oqron_core::Token>,
+    ) -> Result<(), Error> {
+        let news = News {
+            topic: self.parts.number,
+            through,
+            added,
+            gone,
+        };
+        let sent = self.parts.heart.send(ToHeart::News(news)).await;
+        sent.map_err(|_| Error::Broken {
+            part: "the heart",
+            problem: "it hears nothing".into(),
+        })
+    }
+
+    /// When to ask for jobs without having been woken.
+    fn ask_at(&self) -> Instant {
+        let poll = if self.parts.inboxes.has_channel() {
+            SAFETY_POLL
+        } else {
+            POLL_WITHOUT_CHANNEL
+        };
+        let poll_at = self.asked_at + poll;
+        self.due_at.map_or(poll_at, |due| due.min(poll_at))
+    }
+
+    /// When there is something to do though nothing happens; `None` while only an event can change that.
+    fn alarm(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        let at = if self.claimable(now) > 0 {
+            Some(self.ask_at())
+        } else {
+            self.throttled.as_ref().and_then(Throttled::next)
+        };
+        // What is due now waits for the line, for a slot or for the end of a pause, and these are events.
+        at.filter(|at| *at > now)
+    }
+
+    /// Aborts what still runs. Blocking code cannot be aborted; all of it is left to its lease.
+    fn abandon(&mut self) {
+        let unsettled = self.ended.len() + self.request.as_ref().map_or(0, |(_, offered)| offered.len());
+        if !self.jobs.is_empty() || unsettled > 0 {
+            warn!(
+                topic = %self.parts.shared.topic, running = self.jobs.len(), unsettled,
+                "jobs are left to their leases: their handlers did not stop, or the backend did not answer, within the \
+                 shutdown's grace"
+            );
+        }
+    }
+}
