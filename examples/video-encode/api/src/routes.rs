@@ -157,11 +157,12 @@ mod tests {
     }
 
     async fn api() -> Api {
-        api_on(oqron::publisher(Config::new("memory:").unwrap()).await.unwrap())
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::new(format!("memory:{}", folder.path().display())).unwrap();
+        api_on(oqron::publisher(config).await.unwrap(), folder)
     }
 
-    fn api_on(publisher: Publisher) -> Api {
-        let folder = tempfile::tempdir().unwrap();
+    fn api_on(publisher: Publisher, folder: tempfile::TempDir) -> Api {
         let videos = publisher.queue(VIDEO_ENCODE);
         let clips = Clips::in_folder(folder.path(), 1000).unwrap();
         Api {
@@ -333,7 +334,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_backend_that_is_away_is_said_so_without_its_address() {
-        let api = api_on(Publisher::new(Arc::new(Away), Config::new("memory:").unwrap()));
+        let publisher = Publisher::new(Arc::new(Away), Config::new("memory:").unwrap());
+        let api = api_on(publisher, tempfile::tempdir().unwrap());
         for (status, sentence) in [
             api.upload("", CLIP).await,
             api.job("vid-1").await,

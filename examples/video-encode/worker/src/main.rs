@@ -1,10 +1,55 @@
-//! The compute node of the video example: pulls jobs and encodes them to AV1.
+//! The compute node of the video example: pulls jobs and encodes their clips to AV1.
+//!
+//! Start as many as there are machines, or several on one. Where the jobs are is read from `oqron.toml` and `OQRON_URL`,
+//! and so are the worker's options. `VIDEO_WORKER_OUT` is the folder for the encoded files (default `encoded`).
 
 mod encode;
 mod ivf;
+mod job;
 mod output;
 mod source;
 #[cfg(test)]
 mod testclip;
 mod y4m;
-fn main() {}
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use oqron::{Config, Retries, Worker, shutdown_signal};
+use tracing::{error, info, warn};
+use tracing_subscriber::EnvFilter;
+use video_encode_contract::VIDEO_ENCODE;
+
+use crate::job::EncodeVideo;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_writer(std::io::stderr)
+        .init();
+    match work().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn work() -> Result<(), Box<dyn Error>> {
+    let folder = std::env::var_os("VIDEO_WORKER_OUT").map_or_else(|| PathBuf::from("encoded"), PathBuf::from);
+    let encode = Worker::new(VIDEO_ENCODE, EncodeVideo { folder })
+        .retries(Retries::fixed(1, Duration::from_secs(10)))
+        .on_success(async |job, file| info!(%job, file, "encoded"))
+        .on_retry(async |job, failure| warn!(%job, %failure, "will be tried again"))
+        .on_fail(async |job, failure| error!(%job, %failure, "failed for good"));
+    oqron::runtime(Config::load()?)
+        .await?
+        .worker(encode)?
+        .run(shutdown_signal())
+        .await?;
+    Ok(())
+}
