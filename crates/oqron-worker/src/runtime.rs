@@ -29,7 +29,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
 const STOP_TIME: Duration = Duration::from_secs(2);
 /// For settling what is left, after that.
 const SETTLE_TIME: Duration = Duration::from_secs(2);
-/// Messages that wait for the heart: each topic has one on its way at most, so this is more than ever wait.
+/// Messages that wait for the heart. Each topic's task sends one at a time and waits for its place.
 const HEART_INBOX: usize = 256;
 
 /// Runs the workers of a process over one set of connections.

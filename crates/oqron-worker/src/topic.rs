@@ -137,7 +137,10 @@ impl TopicTask {
             let alarm = self.alarm();
             tokio::select! {
                 biased;
-                _ = self.parts.phase.changed() => {}
+                changed = self.parts.phase.changed() => if changed.is_err() {
+                    // The runtime was dropped, and this task is about to be.
+                    return Ok(());
+                },
                 Some(joined) = self.jobs.join_next(), if !self.jobs.is_empty() => {
                     self.collect(joined).await?;
                     while let Some(joined) = self.jobs.try_join_next() {

@@ -23,6 +23,8 @@ pub(crate) struct Ward {
     /// Nothing is due before it: a lower bound, so that a lease that ends costs nothing here.
     check_at: Option<Instant>,
     beat_at: Instant,
+    /// A job was to be cancelled that is not held here: its lease may be on the way.
+    missed_cancel: bool,
 }
 
 struct Holding {
@@ -63,6 +65,7 @@ impl Ward {
             through: 0,
             held: HashMap::new(),
             check_at: None,
+            missed_cancel: false,
         }
     }
 
@@ -79,6 +82,9 @@ impl Ward {
             self.beat_at = now + self.shared.options.heartbeat;
         }
         self.through = news.through;
+        if !news.added.is_empty() && std::mem::take(&mut self.missed_cancel) {
+            self.beat_by(now);
+        }
         for token in news.gone {
             self.held.remove(&token);
         }
@@ -183,10 +189,12 @@ impl Ward {
         self.beat_by(again_at);
     }
 
-    /// Somebody asked to cancel a job.
+    /// Somebody asked to cancel a job. If it is not held here yet, the next heartbeat will say so again, and it comes with
+    /// the next lease.
     pub(crate) fn cancel(&mut self, id: &JobId) {
-        for holding in self.held.values_mut().filter(|holding| holding.attempt.id == *id) {
-            holding.request_cancel();
+        match self.held.values_mut().find(|holding| holding.attempt.id == *id) {
+            Some(holding) => holding.request_cancel(),
+            None => self.missed_cancel = true,
         }
     }
 
@@ -370,6 +378,18 @@ mod tests {
         ward.take(news, start);
         assert!(ward.is_empty());
         assert_eq!(ward.beat_at(), None);
+    }
+
+    #[test]
+    fn a_cancel_that_overtakes_its_lease_is_asked_for_with_the_lease() {
+        let start = Instant::now();
+        let mut ward = ward(start);
+        ward.cancel(&JobId::new("job-1").unwrap());
+        add(&mut ward, 1, start, None);
+        assert_eq!(ward.beat_at(), Some(start));
+        ward.beat(start);
+        add(&mut ward, 2, start, None);
+        assert_eq!(ward.beat_at(), Some(start + ward.shared.options.heartbeat));
     }
 
     #[test]

@@ -1,0 +1,140 @@
+//! A backend in front of the real one: it counts calls, loses replies, and goes away when it is told to.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use oqron_core::{
+    Consume, Error, Heartbeat, LockName, Locks, Message, Presence, Swept, Token, TopicName, Turn, Turned,
+    Verdict, WorkerInfo,
+};
+use tokio::sync::Notify;
+
+/// What is to happen, and what has.
+#[derive(Default)]
+pub(crate) struct Watch {
+    calls: Mutex<BTreeMap<&'static str, u32>>,
+    /// No call reaches the backend.
+    pub(crate) is_down: AtomicBool,
+    /// Heartbeats do not.
+    pub(crate) loses_heartbeats: AtomicBool,
+    /// Turns do not.
+    pub(crate) loses_turns: AtomicBool,
+    /// So many turns take effect, and their answers are lost.
+    pub(crate) turn_replies_to_lose: AtomicU32,
+    /// Every presence breaks.
+    pub(crate) break_presence: Notify,
+}
+
+impl Watch {
+    pub(crate) fn calls(&self, method: &str) -> u32 {
+        self.calls.lock().unwrap().get(method).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn all_calls(&self) -> u32 {
+        self.calls.lock().unwrap().values().sum()
+    }
+
+    fn call(&self, method: &'static str) -> Result<(), Error> {
+        *self.calls.lock().unwrap().entry(method).or_default() += 1;
+        let is_lost = match method {
+            "heartbeat" => self.loses_heartbeats.load(Ordering::SeqCst),
+            "turn" => self.loses_turns.load(Ordering::SeqCst),
+            _ => false,
+        };
+        if self.is_down.load(Ordering::SeqCst) || is_lost {
+            return Err(away(method));
+        }
+        Ok(())
+    }
+}
+
+fn away(action: &'static str) -> Error {
+    Error::Unavailable {
+        backend: "memory".into(),
+        action,
+        problem: "the test pulled the plug".into(),
+    }
+}
+
+pub(crate) struct Spy {
+    pub(crate) inner: Arc<dyn Consume>,
+    pub(crate) watch: Arc<Watch>,
+}
+
+#[async_trait]
+impl Locks for Spy {
+    async fn acquire(&self, name: &LockName, ttl: Duration) -> Result<Option<Token>, Error> {
+        self.watch.call("acquire")?;
+        self.inner.acquire(name, ttl).await
+    }
+
+    async fn renew(&self, name: &LockName, token: Token, ttl: Duration) -> Result<bool, Error> {
+        self.watch.call("renew")?;
+        self.inner.renew(name, token, ttl).await
+    }
+
+    async fn release(&self, name: &LockName, token: Token) -> Result<bool, Error> {
+        self.watch.call("release")?;
+        self.inner.release(name, token).await
+    }
+}
+
+#[async_trait]
+impl Consume for Spy {
+    async fn join(&self, worker: &WorkerInfo) -> Result<Box<dyn Presence>, Error> {
+        self.watch.call("join")?;
+        let inner = self.inner.join(worker).await?;
+        Ok(Box::new(SpiedPresence {
+            inner,
+            watch: Arc::clone(&self.watch),
+        }))
+    }
+
+    async fn turn(&self, turn: &Turn<'_>) -> Result<Turned, Error> {
+        self.watch.call("turn")?;
+        let turned = self.inner.turn(turn).await?;
+        let lose = |left: u32| left.checked_sub(1);
+        let replies = &self.watch.turn_replies_to_lose;
+        match replies.fetch_update(Ordering::SeqCst, Ordering::SeqCst, lose) {
+            Ok(_) => Err(away("turn")),
+            Err(_) => Ok(turned),
+        }
+    }
+
+    async fn heartbeat(&self, heartbeat: &Heartbeat<'_>) -> Result<Vec<Verdict>, Error> {
+        self.watch.call("heartbeat")?;
+        self.inner.heartbeat(heartbeat).await
+    }
+
+    async fn sweep(&self, topic: &TopicName) -> Result<Swept, Error> {
+        self.watch.call("sweep")?;
+        self.inner.sweep(topic).await
+    }
+}
+
+struct SpiedPresence {
+    inner: Box<dyn Presence>,
+    watch: Arc<Watch>,
+}
+
+#[async_trait]
+impl Presence for SpiedPresence {
+    async fn next(&mut self) -> Result<Message, Error> {
+        tokio::select! {
+            message = self.inner.next() => message,
+            () = self.watch.break_presence.notified() => Err(away("listen")),
+        }
+    }
+
+    fn wakes(&self) -> bool {
+        self.inner.wakes()
+    }
+
+    async fn leave(self: Box<Self>) -> Result<(), Error> {
+        self.watch.call("leave")?;
+        self.inner.leave().await
+    }
+}

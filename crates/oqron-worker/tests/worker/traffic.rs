@@ -1,0 +1,79 @@
+use std::time::Duration;
+
+use oqron_worker::{Context, Worker};
+use tokio::time::sleep;
+
+use crate::world::{JOBS, World, seconds};
+
+fn quick() -> Worker<u32, u32> {
+    Worker::new(JOBS, async |ctx: Context<u32>| Ok(*ctx.data()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_process_calls_its_backend_at_most_six_times_a_minute() {
+    let world = World::new().await;
+    let worker = world.start(quick()).await;
+    world.ended(&world.add(1).await).await;
+    sleep(seconds(60)).await;
+    let before = world.watch.all_calls();
+    sleep(seconds(600)).await;
+    let calls = world.watch.all_calls() - before;
+    assert!(calls <= 60, "{calls} calls in ten minutes");
+    assert!(
+        world.watch.calls("sweep") >= 9,
+        "finished records are swept every minute"
+    );
+    assert!(
+        world.watch.calls("heartbeat") >= 3,
+        "an idle worker says that it lives"
+    );
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_workers_one_sweeps_and_another_takes_over() {
+    let world = World::new().await;
+    let (first, second) = (world.start(quick()).await, world.start(quick()).await);
+    sleep(seconds(630)).await;
+    let sweeps = world.watch.calls("sweep");
+    assert!((9..=11).contains(&sweeps), "{sweeps}");
+    first.kill().await;
+    sleep(seconds(600)).await;
+    let more = world.watch.calls("sweep") - sweeps;
+    assert!((7..=11).contains(&more), "{more}");
+    second.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn finished_records_are_swept_after_every_few_thousand_completions() {
+    let world = World::new().await;
+    let worker = world.start(quick().concurrency(1000)).await;
+    sleep(seconds(61)).await;
+    let sweeps = world.watch.calls("sweep");
+    for number in 0..5_100 {
+        world.add(number).await;
+    }
+    let last = world.add(0).await;
+    world.ended(&last).await;
+    sleep(Duration::from_millis(10)).await;
+    assert!(world.watch.calls("sweep") > sweeps);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_load_turns_are_full_batches() {
+    let world = World::new().await;
+    let worker = Worker::new(JOBS, async |_: Context<u32>| {
+        sleep(Duration::from_millis(1)).await;
+        Ok(1)
+    });
+    let mut last = None;
+    for number in 0..2_000 {
+        last = Some(world.add(number).await);
+    }
+    let worker = world.start(worker.concurrency(100)).await;
+    world.ended(&last.unwrap()).await;
+    let turns = world.watch.calls("turn");
+    assert!(turns <= 30, "{turns} turns for 2,000 jobs, 100 at a time");
+    worker.stop().await;
+}
