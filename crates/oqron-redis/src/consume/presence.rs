@@ -1,0 +1,103 @@
+//! Presence: a subscription to the worker's own channel. Others see it by `PUBSUB NUMSUB`, and messages come over it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_redis::redis::{self, Msg};
+use deadpool_redis::redis::aio::{PubSubSink, PubSubStream};
+use futures::StreamExt;
+use oqron_core::{Error, JobId, JobRef, Message, Presence, TopicName, WorkerInfo};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+use super::heartbeat::seen;
+use crate::error::corrupt;
+use crate::script::{Call, LazyScript, script};
+use crate::server::Server;
+
+static LEAVE_TOPIC: LazyScript = script!(" flags=allow-oom", "topic", "leave_topic");
+
+/// A connection whose other end is gone without a word shows only when something is sent.
+const PING_EVERY: Duration = Duration::from_secs(5);
+const ACTION: &str = "listen for messages to this worker";
+
+pub(super) struct RedisPresence {
+    server: Arc<Server>,
+    worker: WorkerInfo,
+    sink: PubSubSink,
+    stream: PubSubStream,
+    pings: Interval,
+}
+
+impl RedisPresence {
+    /// Subscribes first, so that nobody sees a worker without a presence and takes it for dead.
+    pub(super) async fn join(server: Arc<Server>, worker: &WorkerInfo) -> Result<Self, Error> {
+        let description = serde_json::to_string(worker)
+            .map_err(|error| corrupt("a worker's description", error.to_string()))?;
+        let (mut sink, stream) = server.listen(ACTION).await?.split();
+        let channel = server.keys.worker_channel(&worker.id);
+        server.limited(ACTION, sink.subscribe(channel)).await?;
+        seen(&server, &worker.id, &description).await?;
+        let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self {
+            server,
+            worker: worker.clone(),
+            sink,
+            stream,
+            pings,
+        })
+    }
+}
+
+#[async_trait]
+impl Presence for RedisPresence {
+    async fn next(&mut self) -> Result<Message, Error> {
+        loop {
+            tokio::select! {
+                message = self.stream.next() => match message {
+                    None => return Err(self.server.connection_closed(ACTION)),
+                    Some(message) => match read(&message) {
+                        Some(message) => return Ok(message),
+                        None => tracing::warn!("a message on this worker's channel is not one of Oqron's"),
+                    },
+                },
+                // A ping that is dropped half way is made up for by the next.
+                _ = self.pings.tick() => {
+                    self.server.limited(ACTION, self.sink.ping::<String>()).await?;
+                }
+            }
+        }
+    }
+
+    async fn leave(mut self: Box<Self>) -> Result<(), Error> {
+        const ACTION: &str = "leave";
+        let keys = &self.server.keys;
+        for topic in &self.worker.topics {
+            let call = Call::new(&LEAVE_TOPIC, &[&keys.topic(topic)]).arg(self.worker.id.as_str());
+            self.server.run(ACTION, call).await?;
+        }
+        let mut forget = redis::cmd("HDEL");
+        forget.arg(keys.workers()).arg(self.worker.id.as_str());
+        self.server.command(ACTION, forget).await?;
+        let mut forget = redis::cmd("ZREM");
+        forget.arg(keys.seen()).arg(self.worker.id.as_str());
+        self.server.command(ACTION, forget).await?;
+        let channel = keys.worker_channel(&self.worker.id);
+        self.server.limited(ACTION, self.sink.unsubscribe(channel)).await
+    }
+}
+
+/// `wake:<topic>` or `cancel:<topic>:<id>`; a topic has no colon.
+fn read(message: &Msg) -> Option<Message> {
+    let text = std::str::from_utf8(message.get_payload_bytes()).ok()?;
+    let (kind, rest) = text.split_once(':')?;
+    match kind {
+        "wake" => Some(Message::Wake(TopicName::new(rest).ok()?)),
+        "cancel" => {
+            let (topic, id) = rest.split_once(':')?;
+            Some(Message::Cancel(JobRef::new(TopicName::new(topic).ok()?, JobId::new(id).ok()?)))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,81 @@
+//! What the driver and the server say, in the words of `oqron_core::Error`.
+
+use deadpool_redis::redis::{ErrorKind, RedisError, ServerErrorKind};
+use oqron_core::Error;
+
+/// `backend` is the address without credentials; the driver's and the server's texts hold none.
+pub(crate) fn from_redis(backend: &str, action: &'static str, error: &RedisError) -> Error {
+    let backend = backend.to_owned();
+    let text = error.to_string();
+    let denied = |problem: &str| Error::AccessDenied {
+        backend: backend.clone(),
+        problem: problem.to_owned(),
+    };
+    let unavailable = |problem: String| Error::Unavailable {
+        backend: backend.clone(),
+        action,
+        problem,
+    };
+    let detail = error.detail().unwrap_or(&text).to_owned();
+    match error.code() {
+        Some("WRONGPASS" | "NOAUTH" | "DENIED") => return denied(&hint_for_password(&detail)),
+        Some("NOPERM") => {
+            return denied(&format!(
+                "{detail}; give the user the commands of Oqron, see docs/, or all with +@all ~oqron:* &oqron:*"
+            ));
+        }
+        Some("OOM") => {
+            return Error::Backend {
+                backend,
+                action,
+                problem: "Redis is out of memory (maxmemory is reached and nothing may be evicted); nothing was written. \
+                          Workers go on and free memory; or raise maxmemory"
+                    .into(),
+            };
+        }
+        Some("WRONGTYPE" | "OQRONCORRUPT") => {
+            return Error::Corrupt {
+                what: "a key",
+                problem: detail,
+            };
+        }
+        Some("OQRONREQUEST") => {
+            return Error::Invalid {
+                what: "request",
+                problem: format!("{detail}; a worker numbers its requests upwards, and nothing was done"),
+            };
+        }
+        Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" | "READONLY") => {
+            return unavailable(format!("the server answers: {text}"));
+        }
+        _ => {}
+    }
+    match error.kind() {
+        ErrorKind::AuthenticationFailed => denied(&hint_for_password(&text)),
+        _ if text.contains("certificate") => denied(&format!(
+            "{text}; name the authority that signed it: rediss://…?ca=/path/to/ca.pem"
+        )),
+        ErrorKind::Io => unavailable(format!("{text}; is Redis running there, and is the address right?")),
+        ErrorKind::Server(ServerErrorKind::BusyLoading) => unavailable(text),
+        ErrorKind::UnexpectedReturnType | ErrorKind::Parse => Error::Corrupt {
+            what: "an answer",
+            problem: text,
+        },
+        _ => Error::Backend {
+            backend,
+            action,
+            problem: text,
+        },
+    }
+}
+
+fn hint_for_password(text: &str) -> String {
+    format!("{text}; check user and password in the URL: redis://user:password@host")
+}
+
+pub(crate) fn corrupt(what: &'static str, problem: impl Into<String>) -> Error {
+    Error::Corrupt {
+        what,
+        problem: problem.into(),
+    }
+}

@@ -1,0 +1,88 @@
+-- oqron:operate:list
+-- One page of jobs in a state.
+--
+-- KEYS[1]  the topic
+-- ARGV     state, limit, cursor: score and member of the last entry of the page before, or nothing
+-- Returns  1 if there are more, score and member of the last entry, then for each job: id, record as in read.lua
+-- Keeps    it writes nothing; reads a bounded number of entries, and at most PAGE_BYTES_MAX and one step of records
+local state, limit, cursor_score, cursor_member = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local PAGE_BYTES_MAX, STEP = 33554432, 64
+local ID_AT = { [0] = 10, [1] = 7, [2] = 1, [3] = 1, [4] = 1, [5] = 1 }
+local KEY = { [0] = ':due', [1] = ':wait', [3] = ':ended:3', [4] = ':ended:4', [5] = ':ended:5' }
+local newest_first = state >= 3
+
+-- Whether an entry comes before or at the cursor.
+local function is_behind(score, member)
+  score = tonumber(score)
+  local at = tonumber(cursor_score)
+  if score ~= at then
+    return (score < at) ~= newest_first
+  end
+  return member == cursor_member or (member < cursor_member) ~= newest_first
+end
+
+-- The first rank after the cursor: a search by halves, because the cursor's own entry may be gone.
+local function rank_after(key)
+  if not cursor_score then
+    return 0
+  end
+  local low, high = 0, call('ZCARD', key)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    local entry = call(newest_first and 'ZREVRANGE' or 'ZRANGE', key, middle, middle, 'WITHSCORES')
+    if is_behind(entry[2], entry[1]) then
+      low = middle + 1
+    else
+      high = middle
+    end
+  end
+  return low
+end
+
+-- Up to limit + 1 entries: member, score.
+local function entries()
+  if state ~= 2 then
+    local key = topic .. KEY[state]
+    local from = rank_after(key)
+    return call(newest_first and 'ZREVRANGE' or 'ZRANGE', key, from, from + limit, 'WITHSCORES')
+  end
+  -- Each worker's leases are in the order of their tokens, which is that of their starts.
+  local all = {}
+  for _, worker in ipairs(call('ZRANGE', topic .. ':leases', 0, -1)) do
+    local after = cursor_score and '(' .. cursor_score or '-inf'
+    local part = call('ZRANGEBYSCORE', topic .. ':lease:' .. worker, after, '+inf', 'WITHSCORES', 'LIMIT', 0, limit + 1)
+    for i = 1, #part, 2 do
+      all[#all + 1] = { part[i], part[i + 1], tonumber(part[i + 1]) }
+    end
+  end
+  table.sort(all, function(a, b)
+    return a[3] < b[3]
+  end)
+  local flat = {}
+  for i = 1, math.min(#all, limit + 1) do
+    flat[i * 2 - 1], flat[i * 2] = all[i][1], all[i][2]
+  end
+  return flat
+end
+
+local found = entries()
+local total = #found / 2
+local wanted, bytes = math.min(total, limit), 0
+local answer = { 0, '', '' }
+local taken = 0
+while taken < wanted and bytes < PAGE_BYTES_MAX do
+  local ids = {}
+  for i = taken + 1, math.min(taken + STEP, wanted) do
+    ids[#ids + 1] = sub(found[i * 2 - 1], ID_AT[state])
+  end
+  for i, record in ipairs(read_records(ids)) do
+    answer[#answer + 1] = ids[i]
+    answer[#answer + 1] = record
+    bytes = bytes + (record[2] and #record[2] or 0) + (record[4] and #record[4] or 0)
+  end
+  taken = taken + #ids
+end
+if taken < total then
+  answer[1], answer[2], answer[3] = 1, found[taken * 2], found[taken * 2 - 1]
+end
+return answer

@@ -1,0 +1,211 @@
+-- Shared: the steps of docs/state-machine.md. A step changes a parsed run and notes what is to be written; nothing is
+-- written before flush(), so whatever is wrong shows before the first write.
+local STALLED = 4194304
+-- A retention without an age expires after all that have one, in the order of the ends.
+local FOREVER_MS = 100000000000000
+local TIMELINE_EVENTS_MAX, LOG_LINES_MAX = 50, 100
+
+local pending, order = {}, {}
+local timelines, ended_ids, ended_count, keep = {}, {}, 0, nil
+-- Jobs that this call put back to waiting.
+local made_waiting = 0
+
+-- The arguments of one command on one key, to be added to.
+local function into(command, suffix)
+  local name = command .. suffix
+  local list = pending[name]
+  if not list then
+    list = {}
+    pending[name] = list
+    order[#order + 1] = { command, suffix, list }
+  end
+  return list
+end
+
+local function note(command, suffix, a, b)
+  local list = into(command, suffix)
+  list[#list + 1] = a
+  if b then
+    list[#list + 1] = b
+  end
+end
+
+-- The last `limit` lines of a text.
+local function newest_lines(text, limit)
+  local starts, at = { 1 }, 0
+  while true do
+    at = string.find(text, '\n', at + 1, true)
+    if not at then
+      break
+    end
+    starts[#starts + 1] = at + 1
+  end
+  if #starts <= limit then
+    return text
+  end
+  return sub(text, starts[#starts - limit + 1])
+end
+
+local function append_lines(suffix, id, old, lines, limit)
+  local text = old and old ~= '' and (old .. '\n' .. lines) or lines
+  note('HSET', suffix, id, newest_lines(text, limit))
+end
+
+-- An event is a line of JSON with the field names of oqron_core::TimelineEvent.
+local function event(id, kind, worker, reason)
+  local line = '{"at":' .. string.format('%.0f', now) .. ',"kind":"' .. kind .. '"'
+  if worker and worker ~= '' then
+    line = line .. ',"worker":' .. cjson.encode(worker)
+  end
+  if reason and reason ~= '' then
+    line = line .. ',"reason":' .. cjson.encode(reason)
+  end
+  line = line .. '}'
+  timelines[id] = timelines[id] and (timelines[id] .. '\n' .. line) or line
+end
+
+local function save(id, r)
+  note('HSET', ':run', id, pack_run(r))
+end
+
+-- The record goes; the id stays remembered until the end of its window.
+local function forget(id, remember)
+  for _, suffix in ipairs({ ':job', ':run', ':result', ':error', ':timeline', ':log', ':progress' }) do
+    note('HDEL', suffix, id)
+  end
+  timelines[id] = nil
+  if remember > now then
+    note('ZADD', ':seen', string.format('%.0f', remember), id)
+  end
+end
+
+-- Notes the end of a job whose run is written by the caller. False: there is nothing to keep, and it was forgotten.
+local function ended(id, state, max_age, max_count, remember)
+  ended_count = ended_count + 1
+  ended_ids[ended_count] = id
+  if state ~= FAILED then
+    if max_age == 0 or max_count == 0 then
+      forget(id, remember)
+      return false
+    end
+    local expires = max_age == NO_AGE and FOREVER_MS + now or now + max_age
+    note('ZADD', ':expire', string.format('%.0f', expires), id)
+    keep = max_count
+  end
+  note('ZADD', ':ended:' .. state, string.format('%.0f', now_us + ended_count), id)
+  return true
+end
+
+local function finish(id, r, state)
+  r.state, r.finished = state, now
+  if ended(id, state, r.max_age, r.max_count, r.remember) then
+    save(id, r)
+  end
+end
+
+local function finish_cancelled(id, r, worker, reason)
+  event(id, 'cancelled', worker, reason)
+  finish(id, r, CANCELLED)
+end
+
+local function priority_of(place)
+  return byte(place, 1) * 65536 + unpack_from('>I2', place, 2)
+end
+
+-- `offset` puts stalled jobs before all others.
+local function to_waiting(id, r, offset)
+  r.state = PENDING
+  save(id, r)
+  note('ZADD', ':wait', priority_of(r.place) - offset, sub(r.place, 4) .. id)
+  made_waiting = made_waiting + 1
+end
+
+local function to_scheduled_or_waiting(id, r, delay)
+  r.run_at = now + delay
+  if delay == 0 then
+    return to_waiting(id, r, 0)
+  end
+  r.state = PENDING
+  save(id, r)
+  note('ZADD', ':due', string.format('%.0f', r.run_at), r.place .. id)
+end
+
+-- Back to its place without having counted.
+local function release(id, r, reason)
+  if has(r.flags, CANCEL_REQUESTED) then
+    return finish_cancelled(id, r, r.worker, 'cancelled on request')
+  end
+  r.attempts = math.max(r.attempts - 1, 0)
+  event(id, 'released', r.worker, reason)
+  to_waiting(id, r, 0)
+end
+
+-- The JSON of an oqron_core::JobFailure.
+local function failure(kind, message)
+  return '{"kind":"' .. kind .. '","message":' .. cjson.encode(message) .. '}'
+end
+
+-- The lease is over, or its worker is known dead.
+local function stall(id, r)
+  r.flags = bit.band(r.flags, bit.bnot(SETTLED))
+  if has(r.flags, AT_MOST_ONCE) then
+    note('HSET', ':error', id, failure('worker_lost', 'worker lost'))
+    event(id, 'failed', r.worker, 'worker lost')
+    return finish(id, r, FAILED)
+  end
+  r.stalls = r.stalls + 1
+  event(id, 'stalled', r.worker, 'lease expired')
+  if has(r.flags, CANCEL_REQUESTED) then
+    return finish_cancelled(id, r, r.worker, 'cancelled on request')
+  end
+  if r.stalls > r.max_stalls then
+    local message = string.format('stalled %d times', r.stalls)
+    note('HSET', ':error', id, failure('stalled', message))
+    event(id, 'failed', r.worker, message)
+    return finish(id, r, FAILED)
+  end
+  r.attempts = math.max(r.attempts - 1, 0)
+  to_waiting(id, r, STALLED)
+end
+
+-- Writes all that was noted.
+local function flush()
+  local ids = {}
+  for id in pairs(timelines) do
+    ids[#ids + 1] = id
+  end
+  local old = fetch('HMGET', topic .. ':timeline', ids)
+  for i, id in ipairs(ids) do
+    append_lines(':timeline', id, old[i], timelines[id], TIMELINE_EVENTS_MAX)
+  end
+  for _, write in ipairs(order) do
+    if write[1] ~= 'HDEL' then
+      many(write[1], topic .. write[2], write[3])
+    end
+  end
+  -- Last, so that nothing noted for a forgotten job is left behind.
+  for _, write in ipairs(order) do
+    if write[1] == 'HDEL' then
+      many(write[1], topic .. write[2], write[3])
+    end
+  end
+  if keep then
+    call('HSET', topic, 'keep', keep)
+  end
+  if ended_count > 0 and call('EXISTS', topic .. ':watch') == 1 then
+    local watched = fetch('ZMSCORE', topic .. ':watch', ended_ids)
+    for i = 1, ended_count do
+      if watched[i] then
+        call('ZREM', topic .. ':watch', ended_ids[i])
+        call('PUBLISH', topic .. ':ended:' .. ended_ids[i], '')
+      end
+    end
+  end
+  pending, order, timelines, ended_ids, keep = {}, {}, {}, {}, nil
+  now_us, ended_count = now_us + ended_count, 0
+end
+
+local function check_steps()
+  check_sorted_sets(':wait', ':due', ':leases', ':ended:3', ':ended:4', ':ended:5', ':expire', ':seen', ':wake', ':watch')
+  check_hashes('', ':job', ':run', ':result', ':error', ':timeline', ':log', ':progress')
+end

@@ -1,0 +1,44 @@
+-- oqron:consume:sweep
+-- Removes finished records that are over their retention, ids that are over their window, and what nobody reads any more.
+--
+-- KEYS[1]  the topic
+-- ARGV     how many at most
+-- Returns  records removed, 1 if more are left
+-- Keeps    a removed id stays in :seen until the end of its window. It goes on when the server is out of memory.
+local limit = tonumber(ARGV[1])
+local TURN_RECORD_MS = 86400000
+check_steps()
+check_hashes(':turn')
+
+local keep_count = tonumber(call('HGET', topic, 'keep') or NO_COUNT) or NO_COUNT
+-- Those over their age come first in :expire, so the first ones are over either limit.
+local total = call('ZCOUNT', topic .. ':expire', '-inf', now)
+if keep_count < NO_COUNT then
+  total = math.max(total, call('ZCARD', topic .. ':expire') - keep_count)
+end
+local ids = total > 0 and call('ZRANGE', topic .. ':expire', 0, math.min(total, limit) - 1) or {}
+local runs = fetch('HMGET', topic .. ':run', ids)
+for i, id in ipairs(ids) do
+  for state = 3, 5 do
+    note('ZREM', ':ended:' .. state, id)
+  end
+  note('ZREM', ':expire', id)
+  forget(id, runs[i] and #runs[i] >= RUN_BYTES and (unpack_from('>I6', runs[i], 70)) or 0)
+end
+flush()
+
+local old = call('ZRANGEBYSCORE', topic .. ':seen', '-inf', now, 'LIMIT', 0, limit)
+many('ZREM', topic .. ':seen', old)
+call('ZREMRANGEBYSCORE', topic .. ':watch', '-inf', now)
+call('ZREMRANGEBYSCORE', topic .. ':wake', '-inf', now - TURN_RECORD_MS)
+
+-- The last turns of workers that have not called for a day.
+local step = call('HSCAN', topic .. ':turn', call('HGET', topic, 'turns_from') or '0', 'COUNT', 100)
+for i = 1, #step[2], 2 do
+  local last = step[2][i + 1]
+  if #last < 24 or unpack_from('>I6', last, 19) < now - TURN_RECORD_MS then
+    call('HDEL', topic .. ':turn', step[2][i])
+  end
+end
+call('HSET', topic, 'turns_from', step[1])
+return { #ids, (total > limit or #old == limit) and 1 or 0 }

@@ -1,0 +1,79 @@
+-- Shared by every script that works on a topic; its body follows.
+--
+-- KEYS[1]  oqron:{namespace:topic}, itself a hash: seq, token, keep, paused. All other keys of the topic begin with it, so
+--          that they share its hash tag, and a script needs no other key.
+--
+-- key       type   member or field              value
+-- :job      hash   id                           what never changes, see record.rs
+-- :run      hash   id                           what changes, see run.lua; exists from the first claim or the end on
+-- :wait     zset   seq (6 bytes) id             priority; of stalled jobs priority - STALLED, so that they go first
+-- :due      zset   place (9 bytes) id           run_at, ms
+-- :leases   zset   worker                       a time before which none of its leases ends, ms
+-- :lease:W  zset   id                           token; the jobs that worker W holds
+-- :ended:S  zset   id                           µs of the end; S is the number of the final state
+-- :expire   zset   id                           end of the retention, ms; see steps.lua
+-- :seen     zset   id                           ids of removed jobs, remembered until, ms
+-- :wake     zset   worker                       waiters; the score says when each comes by itself, ms
+-- :watch    zset   id                           somebody waits for its end; until, ms
+-- :turn     hash   worker                       its last request and the answer
+-- :result :error :timeline :log :progress       hashes by id, for the jobs that have them
+local call, pack, unpack_from = redis.call, struct.pack, struct.unpack
+local sub, byte = string.sub, string.byte
+local topic = KEYS[1]
+
+local clock = call('TIME')
+local now_us = clock[1] * 1000000 + clock[2]
+local now = math.floor(now_us / 1000)
+local now6 = pack('>I6', now)
+
+-- Below what unpack() puts on Lua's stack at once, and divisible by 2 and 3.
+local ARGUMENTS_MAX = 6000
+
+-- A command with any number of arguments.
+local function many(command, key, arguments)
+  local n = #arguments
+  if n == 0 then
+    return
+  elseif n <= ARGUMENTS_MAX then
+    call(command, key, unpack(arguments))
+  else
+    for first = 1, n, ARGUMENTS_MAX do
+      call(command, key, unpack(arguments, first, math.min(first + ARGUMENTS_MAX - 1, n)))
+    end
+  end
+end
+
+-- The same for a command that answers one value an argument.
+local function fetch(command, key, arguments)
+  local n = #arguments
+  if n == 0 then
+    return {}
+  elseif n <= ARGUMENTS_MAX then
+    return call(command, key, unpack(arguments))
+  end
+  local values = {}
+  for first = 1, n, ARGUMENTS_MAX do
+    local last = math.min(first + ARGUMENTS_MAX - 1, n)
+    local part = call(command, key, unpack(arguments, first, last))
+    for i = 1, last - first + 1 do
+      values[first + i - 1] = part[i]
+    end
+  end
+  return values
+end
+
+-- Raises WRONGTYPE before the first write if somebody put another type under one of the keys. ZINTERCARD opens every
+-- key, and the first one is always empty, so it has nothing to count.
+local function check_sorted_sets(...)
+  local keys = { topic .. ':none' }
+  for i, suffix in ipairs({ ... }) do
+    keys[i + 1] = topic .. suffix
+  end
+  call('ZINTERCARD', #keys, unpack(keys))
+end
+
+local function check_hashes(...)
+  for _, suffix in ipairs({ ... }) do
+    call('HLEN', topic .. suffix)
+  end
+end
