@@ -1,10 +1,11 @@
 //! Six short clips in Y4M, each of its own content, made here so that the demo needs no download.
 
-/// The size of a picture, and how many of them a clip has: enough for an encode of some seconds, in whose middle a worker
-/// can be killed.
+/// The size of a picture, and how many of them a clip has: four seconds that take about as long to encode, enough to kill
+/// a worker in the middle.
 pub(super) const WIDTH: usize = 320;
 pub(super) const HEIGHT: usize = 180;
-pub(super) const FRAMES: usize = 180;
+pub(super) const FRAMES: usize = 48;
+const FRAMES_PER_SECOND: usize = 12;
 
 /// How far the camera moves over a picture that is larger than what it sees.
 const MARGIN: usize = 128;
@@ -49,7 +50,8 @@ fn y4m(pattern: Pattern, number: usize) -> Vec<u8> {
     let chroma = Picture::paint((WIDTH + MARGIN) / 2, (HEIGHT + MARGIN) / 2, |x, y| {
         96 + (x + 2 * y) % 64
     });
-    let mut clip = format!("YUV4MPEG2 W{WIDTH} H{HEIGHT} F30:1 Ip A1:1 C420jpeg\n").into_bytes();
+    let mut clip =
+        format!("YUV4MPEG2 W{WIDTH} H{HEIGHT} F{FRAMES_PER_SECOND}:1 Ip A1:1 C420jpeg\n").into_bytes();
     for frame in 0..FRAMES {
         let (x, y) = (
             there_and_back(frame * (1 + number % 3)),
