@@ -164,9 +164,7 @@ pub(crate) fn read_record(topic: &TopicName, id: &JobId, value: Value) -> Result
     }
     record.options.start = Start::At(record.run_at);
     if let Some(result) = reply::bytes(result)? {
-        let mut reader = Reader::new("a job's result", result);
-        let format = Format::from_number(reader.number(2)? as u16);
-        record.result = Some(Encoded::new(format, reader.rest()));
+        record.result = Some(read_result(result)?);
     }
     if let Some(error) = reply::bytes(error)? {
         record.error = Some(json::<JobFailure>("a job's error", &error)?);
@@ -177,6 +175,12 @@ pub(crate) fn read_record(topic: &TopicName, id: &JobId, value: Value) -> Result
         record.progress = Some(json("a job's progress", &progress)?);
     }
     Ok(Some(record))
+}
+
+fn read_result(packed: Bytes) -> Result<Encoded, Error> {
+    let mut reader = Reader::new("a job's result", packed);
+    let format = Format::from_number(reader.number(2)? as u16);
+    Ok(Encoded::new(format, reader.rest()))
 }
 
 /// See `lua/run.lua`.
@@ -199,8 +203,12 @@ fn read_run(packed: Bytes, record: &mut JobRecord) -> Result<(), Error> {
     record.stalls = reader.number_u32()?;
     let _max_stalls = reader.take(4)?;
     record.run_at = read_time(&mut reader)?;
-    let _retention_place_and_window = reader.take(25)?;
-    let worker = reader.rest();
+    let _retention_window_place_and_creation = reader.take(31)?;
+    let worker_length = reader.number(1)? as usize;
+    let worker = reader.take(worker_length)?;
+    if !reader.is_empty() {
+        record.result = Some(read_result(reader.rest())?);
+    }
     if !worker.is_empty() {
         let worker = std::str::from_utf8(&worker).map_err(|error| corrupt(RUN, error.to_string()))?;
         record.worker = Some(WorkerId::new(worker).map_err(|error| corrupt(RUN, error.to_string()))?);

@@ -7,7 +7,7 @@
 -- Keeps    it writes nothing; all numbers are of one moment
 local active = 0
 for _, worker in ipairs(call('ZRANGE', topic .. ':leases', 0, -1)) do
-  active = active + call('ZCARD', topic .. ':lease:' .. worker)
+  active = active + call('SCARD', topic .. ':lease:' .. worker)
 end
 return {
   call('ZCARD', topic .. ':due'),

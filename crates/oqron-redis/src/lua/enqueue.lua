@@ -53,7 +53,7 @@ for i = 1, count do
     jobs_n = jobs_n + 2
     if run_at > now then
       local place = sub(pack('>I4', priority), 2) .. seq6
-      due[due_n + 1], due[due_n + 2] = string.format('%.0f', run_at), place .. id
+      due[due_n + 1], due[due_n + 2] = run_at, place .. id
       due_n = due_n + 2
       soonest = math.min(soonest or run_at, run_at)
     else
@@ -64,7 +64,7 @@ for i = 1, count do
 end
 
 if created > 0 then
-  call('HSET', topic, 'seq', string.format('%.0f', seq + created))
+  call('HSET', topic, 'seq', seq + created)
   many('HSET', topic .. ':job', jobs)
   many('ZADD', topic .. ':wait', waiting)
   many('ZADD', topic .. ':due', due)

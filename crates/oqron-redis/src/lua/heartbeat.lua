@@ -8,8 +8,8 @@
 -- Keeps    only the holder of a token moves the end of its lease. It goes on when the server is out of memory.
 local channels, name, worker, through, lease_ttl = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local ARGUMENTS, LEASE = 5, 3
-local JOBS_MAX = 1000
 local held = ':lease:' .. worker
+local worker_field = string.char(#worker) .. worker
 
 check_steps()
 check_sorted_sets(held)
@@ -25,10 +25,9 @@ for i = 1, count do
   local id, run = ids[i], runs[i]
   if
     not run
-    or #run < RUN_BYTES
     or byte(run, 1) ~= ACTIVE
     or sub(run, 9, 14) ~= ARGV[at + 2]
-    or sub(run, RUN_BYTES + 1) ~= worker
+    or sub(run, WORKER_AT, WORKER_AT + #worker) ~= worker_field
   then
     verdicts[i] = 'L'
   else
@@ -46,9 +45,9 @@ for i = 1, count do
 end
 
 local first = renewed > 0 and now + lease_ttl or nil
-if call('ZCARD', topic .. held) > renewed then
+if call('SCARD', topic .. held) > renewed then
   local unlisted = {}
-  for _, id in ipairs(call('ZRANGE', topic .. held, 0, renewed + JOBS_MAX - 1)) do
+  for _, id in ipairs(call('SMEMBERS', topic .. held)) do
     if not listed[id] then
       unlisted[#unlisted + 1] = id
     end
@@ -60,7 +59,7 @@ if call('ZCARD', topic .. held) > renewed then
       -- Left to the end of the lease, where what was edited by hand is put in order.
       first = now
     elseif r.request <= through then
-      note('ZREM', held, id)
+      note('SREM', held, id)
       release(id, r, 'its worker does not hold it')
     else
       first = math.min(first or r.expires, r.expires)
@@ -69,7 +68,7 @@ if call('ZCARD', topic .. held) > renewed then
 end
 flush()
 if first then
-  call('ZADD', topic .. ':leases', string.format('%.0f', first), worker)
+  call('ZADD', topic .. ':leases', first, worker)
 else
   call('ZREM', topic .. ':leases', worker)
 end

@@ -4,7 +4,7 @@
 -- KEYS[1]  the topic
 -- ARGV     state, limit, cursor: score and member of the last entry of the page before, or nothing
 -- Returns  1 if there are more, score and member of the last entry, then for each job: id, record as in read.lua
--- Keeps    it writes nothing; reads a bounded number of entries, and at most PAGE_BYTES_MAX and one step of records
+-- Keeps    it writes nothing; it answers at most PAGE_BYTES_MAX and one step of records
 local state, limit, cursor_score, cursor_member = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local PAGE_BYTES_MAX, STEP = 33554432, 64
 local ID_AT = { [0] = 10, [1] = 7, [2] = 1, [3] = 1, [4] = 1, [5] = 1 }
@@ -46,13 +46,15 @@ local function entries()
     local from = rank_after(key)
     return call(newest_first and 'ZREVRANGE' or 'ZRANGE', key, from, from + limit, 'WITHSCORES')
   end
-  -- Each worker's leases are in the order of their tokens, which is that of their starts.
+  -- A page of active jobs reads all of them, which is what the workers can hold at the same time.
   local all = {}
   for _, worker in ipairs(call('ZRANGE', topic .. ':leases', 0, -1)) do
-    local after = cursor_score and '(' .. cursor_score or '-inf'
-    local part = call('ZRANGEBYSCORE', topic .. ':lease:' .. worker, after, '+inf', 'WITHSCORES', 'LIMIT', 0, limit + 1)
-    for i = 1, #part, 2 do
-      all[#all + 1] = { part[i], part[i + 1], tonumber(part[i + 1]) }
+    local ids = call('SMEMBERS', topic .. ':lease:' .. worker)
+    for i, run in ipairs(fetch('HMGET', topic .. ':run', ids)) do
+      local token = run and #run >= RUN_BYTES and unpack_from('>I6', run, 9) or 0
+      if not cursor_score or token > tonumber(cursor_score) then
+        all[#all + 1] = { ids[i], string.format('%.0f', token), token }
+      end
     end
   end
   table.sort(all, function(a, b)

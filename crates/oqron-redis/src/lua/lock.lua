@@ -10,5 +10,5 @@ if not token or not ends then
   return redis.error_reply('OQRONCORRUPT ' .. KEYS[1] .. ' holds no numbers')
 end
 local function write(new_token, new_ends)
-  redis.call('HSET', KEYS[1], 'token', string.format('%.0f', new_token), 'until', string.format('%.0f', new_ends))
+  redis.call('HSET', KEYS[1], 'token', new_token, 'until', new_ends)
 end

@@ -15,8 +15,8 @@ local function read_records(ids)
     end
     local job, run = values[1][i], values[2][i]
     if job and (not run or byte(run, 1) == PENDING) then
-      local _, _, place = read_job(job)
-      if place and call('ZSCORE', topic .. ':due', place .. id) then
+      local r = new_run(job)
+      if r and call('ZSCORE', topic .. ':due', r.place .. id) then
         record[1] = '1'
       end
     end

@@ -8,5 +8,5 @@ local function remove(id, r)
   note('ZREM', ':ended:4', id)
   note('ZREM', ':ended:5', id)
   note('ZREM', ':expire', id)
-  forget(id, r.remember)
+  forget(id, r.created + r.window)
 end

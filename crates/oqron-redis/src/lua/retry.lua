@@ -20,7 +20,7 @@ for i = 3, #ARGV do
     answer[#answer + 1] = 1
   elseif r.state ~= FAILED and r.state ~= CANCELLED then
     answer[#answer + 1] = r.state == PENDING and call('ZSCORE', topic .. ':due', r.place .. id) and 0 or r.state
-  elseif not read_job(record) then
+  elseif not first_run(record) then
     answer[#answer + 1] = -3
   else
     note('ZREM', ':ended:' .. r.state, id)

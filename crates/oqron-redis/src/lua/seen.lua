@@ -12,4 +12,4 @@ redis.call('ZCARD', KEYS[2])
 if ARGV[2] ~= '' then
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 end
-redis.call('ZADD', KEYS[2], string.format('%.0f', now), ARGV[1])
+redis.call('ZADD', KEYS[2], now, ARGV[1])

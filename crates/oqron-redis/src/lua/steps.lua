@@ -6,7 +6,8 @@ local FOREVER_MS = 100000000000000
 local TIMELINE_EVENTS_MAX, LOG_LINES_MAX = 50, 100
 
 local pending, order = {}, {}
-local timelines, ended_ids, ended_count, keep = {}, {}, 0, nil
+local timelines, ended_ids, keep, expiries = {}, {}, nil, {}
+local now_us_text = string.format('%.0f', now_us)
 -- Jobs that this call put back to waiting.
 local made_waiting = 0
 
@@ -68,39 +69,47 @@ local function save(id, r)
   note('HSET', ':run', id, pack_run(r))
 end
 
--- The record goes; the id stays remembered until the end of its window.
+-- The record goes; the id stays remembered until `remember`, the end of its window.
 local function forget(id, remember)
   for _, suffix in ipairs({ ':job', ':run', ':result', ':error', ':timeline', ':log', ':progress' }) do
     note('HDEL', suffix, id)
   end
   timelines[id] = nil
   if remember > now then
-    note('ZADD', ':seen', string.format('%.0f', remember), id)
+    note('ZADD', ':seen', remember, id)
   end
 end
 
--- Notes the end of a job whose run is written by the caller. False: there is nothing to keep, and it was forgotten.
-local function ended(id, state, max_age, max_count, remember)
-  ended_count = ended_count + 1
-  ended_ids[ended_count] = id
-  if state ~= FAILED then
-    if max_age == 0 or max_count == 0 then
-      forget(id, remember)
-      return false
-    end
-    local expires = max_age == NO_AGE and FOREVER_MS + now or now + max_age
-    note('ZADD', ':expire', string.format('%.0f', expires), id)
-    keep = max_count
+-- What a retention means for a job that ends now: when it expires, and how many are kept. Few differ, so each is worked
+-- out once.
+local function expiry(retention)
+  local found = expiries[retention]
+  if not found then
+    local max_age, max_count = unpack_from('>I6I4', retention)
+    found = {
+      keeps = max_age ~= 0 and max_count ~= 0,
+      max_count = max_count,
+      at = string.format('%.0f', now + (max_age == NO_AGE and FOREVER_MS or max_age)),
+    }
+    expiries[retention] = found
   end
-  note('ZADD', ':ended:' .. state, string.format('%.0f', now_us + ended_count), id)
-  return true
+  return found
 end
 
 local function finish(id, r, state)
   r.state, r.finished = state, now
-  if ended(id, state, r.max_age, r.max_count, r.remember) then
-    save(id, r)
+  ended_ids[#ended_ids + 1] = id
+  if state ~= FAILED then
+    local expires = expiry(r.retention)
+    if not expires.keeps then
+      forget(id, r.created + r.window)
+      return
+    end
+    note('ZADD', ':expire', expires.at, id)
+    keep = expires.max_count
   end
+  note('ZADD', ':ended:' .. state, now_us_text, id)
+  save(id, r)
 end
 
 local function finish_cancelled(id, r, worker, reason)
@@ -127,7 +136,7 @@ local function to_scheduled_or_waiting(id, r, delay)
   end
   r.state = PENDING
   save(id, r)
-  note('ZADD', ':due', string.format('%.0f', r.run_at), r.place .. id)
+  note('ZADD', ':due', r.run_at, r.place .. id)
 end
 
 -- Back to its place without having counted.
@@ -170,13 +179,15 @@ end
 
 -- Writes all that was noted.
 local function flush()
-  local ids = {}
-  for id in pairs(timelines) do
-    ids[#ids + 1] = id
-  end
-  local old = fetch('HMGET', topic .. ':timeline', ids)
-  for i, id in ipairs(ids) do
-    append_lines(':timeline', id, old[i], timelines[id], TIMELINE_EVENTS_MAX)
+  if next(timelines) then
+    local ids = {}
+    for id in pairs(timelines) do
+      ids[#ids + 1] = id
+    end
+    local old = fetch('HMGET', topic .. ':timeline', ids)
+    for i, id in ipairs(ids) do
+      append_lines(':timeline', id, old[i], timelines[id], TIMELINE_EVENTS_MAX)
+    end
   end
   for _, write in ipairs(order) do
     if write[1] ~= 'HDEL' then
@@ -192,17 +203,16 @@ local function flush()
   if keep then
     call('HSET', topic, 'keep', keep)
   end
-  if ended_count > 0 and call('EXISTS', topic .. ':watch') == 1 then
+  if #ended_ids > 0 and call('EXISTS', topic .. ':watch') == 1 then
     local watched = fetch('ZMSCORE', topic .. ':watch', ended_ids)
-    for i = 1, ended_count do
+    for i, id in ipairs(ended_ids) do
       if watched[i] then
-        call('ZREM', topic .. ':watch', ended_ids[i])
-        call('PUBLISH', topic .. ':ended:' .. ended_ids[i], '')
+        call('ZREM', topic .. ':watch', id)
+        call('PUBLISH', topic .. ':ended:' .. id, '')
       end
     end
   end
   pending, order, timelines, ended_ids, keep = {}, {}, {}, {}, nil
-  now_us, ended_count = now_us + ended_count, 0
 end
 
 local function check_steps()

@@ -23,7 +23,8 @@ for i, id in ipairs(ids) do
     note('ZREM', ':ended:' .. state, id)
   end
   note('ZREM', ':expire', id)
-  forget(id, runs[i] and #runs[i] >= RUN_BYTES and (unpack_from('>I6', runs[i], 70)) or 0)
+  local r = parse_run(runs[i])
+  forget(id, r and r.created + r.window or 0)
 end
 flush()
 
@@ -36,7 +37,7 @@ call('ZREMRANGEBYSCORE', topic .. ':wake', '-inf', now - TURN_RECORD_MS)
 local step = call('HSCAN', topic .. ':turn', call('HGET', topic, 'turns_from') or '0', 'COUNT', 100)
 for i = 1, #step[2], 2 do
   local last = step[2][i + 1]
-  if #last < 24 or unpack_from('>I6', last, 19) < now - TURN_RECORD_MS then
+  if #last < 12 or unpack_from('>I6', last, 7) < now - TURN_RECORD_MS then
     call('HDEL', topic .. ':turn', step[2][i])
   end
 end

@@ -9,7 +9,7 @@
 -- :wait     zset   seq (6 bytes) id             priority; of stalled jobs priority - STALLED, so that they go first
 -- :due      zset   place (9 bytes) id           run_at, ms
 -- :leases   zset   worker                       a time before which none of its leases ends, ms
--- :lease:W  zset   id                           token; the jobs that worker W holds
+-- :lease:W  set    id                           the jobs that worker W holds
 -- :ended:S  zset   id                           µs of the end; S is the number of the final state
 -- :expire   zset   id                           end of the retention, ms; see steps.lua
 -- :seen     zset   id                           ids of removed jobs, remembered until, ms

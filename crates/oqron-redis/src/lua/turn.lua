@@ -17,6 +17,7 @@ local CLAIM_BYTES_MAX, CLAIM_STEP, RECLAIM_WORKERS_MAX, JOBS_MAX = 16777216, 128
 local SAFETY_POLL_MS = 30000
 local COMPLETE, RETRY, FAIL, SNOOZE, RELEASE, CANCEL = 1, 2, 3, 4, 5, 6
 local held = ':lease:' .. worker
+local worker_field = string.char(#worker) .. worker
 
 check_steps()
 check_sorted_sets(held)
@@ -55,6 +56,9 @@ local function settle_otherwise(id, r, kind, delay, body)
   end
 end
 
+-- A small result stands behind the run, which saves a field of :result.
+local INLINE_BYTES_MAX = 256
+
 local function settle()
   local count = (#ARGV - ARGUMENTS) / SETTLEMENT
   if count == 0 then
@@ -65,11 +69,12 @@ local function settle()
     ids[i] = ARGV[ARGUMENTS + (i - 1) * SETTLEMENT + 1]
   end
   local runs = fetch('HMGET', topic .. ':run', ids)
-  local lost, save_runs, results = into('ZREM', held), into('HSET', ':run'), into('HSET', ':result')
+  local gone, save_runs = into('SREM', held), into('HSET', ':run')
+  local ends, expires = into('ZADD', ':ended:3'), into('ZADD', ':expire')
   for i = 1, count do
     local at = ARGUMENTS + (i - 1) * SETTLEMENT
     local id, head, run = ids[i], ARGV[at + 2], runs[i]
-    if not run or #run < RUN_BYTES or sub(run, 9, 14) ~= sub(head, 2, 7) or sub(run, RUN_BYTES + 1) ~= worker then
+    if not run or sub(run, 9, 14) ~= sub(head, 2, 7) or sub(run, WORKER_AT, WORKER_AT + #worker) ~= worker_field then
       verdicts[i] = 'L'
     elseif seen[id] then
       verdicts[i] = 'A'
@@ -78,24 +83,36 @@ local function settle()
     else
       verdicts[i] = 'A'
       seen[id] = true
-      lost[#lost + 1] = id
+      gone[#gone + 1] = id
       local kind, report = byte(head, 1), ARGV[at + 4]
       if report ~= '' then
         keep_report(id, report)
       end
-      if kind == COMPLETE then
-        -- The hot path: the new run is spliced and not packed anew.
-        local max_age, max_count = unpack_from('>I6I4', run, 51)
-        if ended(id, COMPLETED, max_age, max_count, (unpack_from('>I6', run, 70))) then
-          local n = #save_runs
-          save_runs[n + 1], save_runs[n + 2] = id, '\3' .. string.char(bit.bor(byte(run, 2), SETTLED)) .. now6 .. sub(run, 9)
-          results[#results + 1] = id
-          results[#results + 1] = ARGV[at + 3]
+      local retention = kind == COMPLETE and expiry(sub(run, 51, 60))
+      if retention and retention.keeps then
+        -- The hot path: finish() without parsing and packing.
+        local n, result = #ends, ARGV[at + 3]
+        ends[n + 1], ends[n + 2] = now_us_text, id
+        expires[#expires + 1] = retention.at
+        expires[#expires + 1] = id
+        ended_ids[#ended_ids + 1] = id
+        keep = retention.max_count
+        run = '\3' .. string.char(bit.bor(byte(run, 2), SETTLED)) .. now6 .. sub(run, 9)
+        if #result <= INLINE_BYTES_MAX then
+          run = run .. result
+        else
+          note('HSET', ':result', id, result)
         end
+        n = #save_runs
+        save_runs[n + 1], save_runs[n + 2] = id, run
       else
         local r = parse_run(run)
         r.flags = bit.bor(r.flags, SETTLED)
-        settle_otherwise(id, r, kind, (unpack_from('>I6', head, 8)), ARGV[at + 3])
+        if kind == COMPLETE then
+          finish(id, r, COMPLETED)
+        else
+          settle_otherwise(id, r, kind, (unpack_from('>I6', head, 8)), ARGV[at + 3])
+        end
       end
     end
   end
@@ -124,8 +141,8 @@ local function reclaim()
       return
     end
     local suffix = ':lease:' .. owner
-    local ids = call('ZRANGE', topic .. suffix, 0, budget - 1)
-    local runs, first, gone = fetch('HMGET', topic .. ':run', ids), nil, into('ZREM', suffix)
+    local ids = call('SRANDMEMBER', topic .. suffix, budget)
+    local runs, first, gone = fetch('HMGET', topic .. ':run', ids), nil, into('SREM', suffix)
     for i, id in ipairs(ids) do
       local r = parse_run(runs[i])
       if not r then
@@ -150,7 +167,7 @@ local function reclaim()
     budget = budget - #ids
     flush()
     if first then
-      call('ZADD', topic .. ':leases', string.format('%.0f', first), owner)
+      call('ZADD', topic .. ':leases', first, owner)
     else
       call('ZREM', topic .. ':leases', owner)
     end
@@ -159,7 +176,7 @@ end
 
 -- A job that cannot be read must not be lost in silence, and not stop the others.
 local function fail_unreadable(id)
-  local r = parse_run('\1' .. string.rep('\0', 49) .. string.rep('\255', 10) .. string.rep('\0', 15))
+  local r = parse_run('\1' .. string.rep('\0', RUN_BYTES - 1))
   local message = 'what is stored of this job is not what Oqron writes'
   note('HSET', ':error', id, failure('codec', message))
   event(id, 'failed', nil, message)
@@ -170,7 +187,7 @@ local function claim()
   local leases, taken, bytes = {}, 0, 0
   local expires = now + lease_ttl
   local lease = now6 .. pack('>I6I6', request, expires)
-  local stalls4, first4, zero4 = pack('>I4', max_stalls), pack('>I4', 1), pack('>I4', 0)
+  local stalls4, first_counts = pack('>I4', max_stalls), pack('>I4I4', 1, 0)
   local state = string.char(ACTIVE, lease_flags) .. string.rep('\0', 6)
   while taken < claim_max and bytes < CLAIM_BYTES_MAX do
     local popped = call('ZPOPMIN', topic .. ':wait', math.min(claim_max - taken, CLAIM_STEP))
@@ -183,72 +200,74 @@ local function claim()
       ids[i] = sub(popped[i * 2 - 1], 7)
     end
     local records, runs = fetch('HMGET', topic .. ':job', ids), fetch('HMGET', topic .. ':run', ids)
-    local save_runs, tokens, n = {}, {}, 0
+    local save_runs, taken_ids, n = {}, {}, 0
     for i = 1, count do
       local id, record, run, counts = ids[i], records[i], runs[i], nil
       token = token + 1
       local token6 = pack('>I6', token)
-      local run_at, retention, place, remember = read_job(record)
+      local rest = first_run(record)
       if run and #run < RUN_BYTES then
         run = nil
       end
       if not record or (run and byte(run, 1) ~= PENDING) then
         -- Somebody removed the job's record, or put a job into :wait that is elsewhere.
-      elseif not run_at then
+      elseif not rest then
         fail_unreadable(id)
       else
         if run then
-          local attempts4 = pack('>I4', unpack_from('>I4', run, 33) + 1)
-          counts = attempts4 .. sub(run, 37, 40)
-          run = state .. token6 .. lease .. counts .. stalls4 .. sub(run, 45, RUN_BYTES) .. worker
+          counts = pack('>I4', unpack_from('>I4', run, 33) + 1) .. sub(run, 37, 40)
+          rest = sub(run, 45, 81)
         else
-          counts = first4 .. zero4
-          run = state .. token6 .. lease .. counts .. stalls4 .. run_at .. retention .. place .. remember .. worker
+          counts = first_counts
         end
-        save_runs[n + 1], save_runs[n + 2] = id, run
-        tokens[n + 1], tokens[n + 2] = string.format('%.0f', token), id
-        n = n + 2
-        taken = taken + 1
+        n = n + 1
+        save_runs[n * 2 - 1], save_runs[n * 2] = id, state .. token6 .. lease .. counts .. stalls4 .. rest .. worker_field
+        taken_ids[n] = id
         bytes = bytes + #record
         add_lease(leases, id, record, token6, counts)
       end
     end
+    taken = taken + n
     many('HSET', topic .. ':run', save_runs)
-    many('ZADD', topic .. held, tokens)
+    many('SADD', topic .. held, taken_ids)
   end
   flush()
   if taken > 0 then
-    call('ZADD', topic .. ':leases', 'LT', string.format('%.0f', expires), worker)
+    call('ZADD', topic .. ':leases', 'LT', expires, worker)
   end
   return leases, taken
 end
 
 -- The leases of the last request that are still held.
-local function claimed_before(first, last_token)
+local function claimed_before()
   local leases = {}
-  local ids = call('ZRANGEBYSCORE', topic .. held, string.format('%.0f', first), string.format('%.0f', last_token))
+  local ids = call('SMEMBERS', topic .. held)
   local records, runs = fetch('HMGET', topic .. ':job', ids), fetch('HMGET', topic .. ':run', ids)
+  local found = {}
   for i, id in ipairs(ids) do
-    local record, run = records[i], runs[i]
-    if record and run and #run >= RUN_BYTES and byte(run, 1) == ACTIVE and sub(run, RUN_BYTES + 1) == worker then
-      add_lease(leases, id, record, sub(run, 9, 14), sub(run, 33, 40))
+    local r = parse_run(runs[i])
+    if records[i] and r and r.state == ACTIVE and r.worker == worker and r.request == request then
+      found[#found + 1] = { id, records[i], r.token, sub(runs[i], 9, 14), sub(runs[i], 33, 40) }
     end
+  end
+  table.sort(found, function(a, b)
+    return a[3] < b[3]
+  end)
+  for _, lease in ipairs(found) do
+    add_lease(leases, lease[1], lease[2], lease[4], lease[5])
   end
   return leases
 end
 
-local LAST_BYTES = 24
+local LAST_BYTES = 12
 local verdicts, leases, taken = '', {}, 0
-local last_request, last_first, last_token = 0, 0, 0
-if last and #last >= LAST_BYTES then
-  last_request, last_first, last_token = unpack_from('>I6I6I6', last)
-end
+local last_request = last and #last >= LAST_BYTES and unpack_from('>I6', last) or 0
 if request < last_request then
   return redis.error_reply(string.format('OQRONREQUEST %d came after %d', request, last_request))
 end
 if request == last_request then
   verdicts = sub(last, LAST_BYTES + 1)
-  leases = claimed_before(last_first, last_token)
+  leases = claimed_before()
 else
   local token_before = token
   verdicts = settle()
@@ -259,9 +278,9 @@ else
       leases, taken = claim()
     end
   end
-  call('HSET', topic .. ':turn', worker, pack('>I6I6I6I6', request, token_before + 1, token, now) .. verdicts)
+  call('HSET', topic .. ':turn', worker, pack('>I6', request) .. now6 .. verdicts)
   if token > token_before then
-    call('HSET', topic, 'token', string.format('%.0f', token))
+    call('HSET', topic, 'token', token)
   end
   if taken == 0 and verdicts ~= '' and call('EXISTS', topic .. held) == 0 then
     call('ZREM', topic .. ':leases', worker)
@@ -273,7 +292,7 @@ local soonest = next_event()
 if request > last_request then
   if claim_max >= 0 and taken < claim_max and (left == 0 or paused) then
     local comes = (paused or not soonest) and now + SAFETY_POLL_MS or math.min(soonest, now + SAFETY_POLL_MS)
-    call('ZADD', topic .. ':wake', string.format('%.0f', comes), worker)
+    call('ZADD', topic .. ':wake', comes, worker)
   elseif not paused then
     if claim_max >= 0 then
       call('ZREM', topic .. ':wake', worker)

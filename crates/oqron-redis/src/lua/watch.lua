@@ -16,5 +16,5 @@ if run and byte(run, 1) > 2 then
   return 0
 end
 call('ZREMRANGEBYSCORE', topic .. ':watch', '-inf', now)
-call('ZADD', topic .. ':watch', string.format('%.0f', now + watch_ms), id)
+call('ZADD', topic .. ':watch', now + watch_ms, id)
 return 1
