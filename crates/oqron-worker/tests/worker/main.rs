@@ -1,5 +1,10 @@
 //! The worker against the in-memory backend, in paused time where nothing blocks.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "what cannot be had in a test is a failure of the test, also in its helpers"
+)]
+
 mod blocking;
 mod failures;
 mod hooks;

@@ -53,7 +53,7 @@ async fn a_backend_that_goes_away_does_not_end_the_worker_and_costs_no_outcome()
     let worker = world.start(once(&ran)).await;
     let first = world.add(1).await;
     let second = world.add(2).await;
-    sleep(seconds(0)).await;
+    sleep(seconds(1) / 2).await;
     world.watch.is_down.store(true, Ordering::SeqCst);
     // Longer than the lease, which nobody else takes meanwhile.
     sleep(seconds(90)).await;
@@ -76,7 +76,7 @@ async fn an_outage_is_met_with_ever_longer_pauses() {
     let world = World::new().await;
     let worker = world.start(once(&Arc::default())).await;
     world.add(1).await;
-    sleep(seconds(0)).await;
+    sleep(seconds(1) / 2).await;
     world.watch.is_down.store(true, Ordering::SeqCst);
     let before = world.watch.calls("turn");
     sleep(seconds(600)).await;
@@ -92,7 +92,7 @@ async fn a_broken_presence_is_joined_again_and_jobs_added_meanwhile_are_found() 
     let worker = world.start(once(&Arc::default())).await;
     sleep(seconds(20)).await;
     assert_eq!(world.watch.calls("join"), 1);
-    world.watch.break_presence.notify_waiters();
+    world.watch.break_presence.notify_one();
     let job = world.add(1).await;
     let start = Instant::now();
     world.ended(&job).await;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use oqron_core::{Delivery, FailureKind, JobState, TimelineKind};
+use oqron_core::{FailureKind, JobState, TimelineKind};
 use oqron_worker::{CancelReason, Context, JobError, Worker};
 use tokio::time::{Instant, sleep};
 

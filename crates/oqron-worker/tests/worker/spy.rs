@@ -24,7 +24,7 @@ pub(crate) struct Watch {
     pub(crate) loses_turns: AtomicBool,
     /// So many turns take effect, and their answers are lost.
     pub(crate) turn_replies_to_lose: AtomicU32,
-    /// Every presence breaks.
+    /// A presence breaks.
     pub(crate) break_presence: Notify,
 }
 
