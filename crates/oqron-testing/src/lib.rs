@@ -1,4 +1,10 @@
-//! For tests: the in-memory backend, the conformance suite, private servers.
+//! For tests: the in-memory backend, the conformance suite, private servers. It knows no other backend and no worker.
+//!
+//! - [`memory`]: a backend without a server, in one process and gone with it. It is the readable model of what every
+//!   backend does, and what users test their own handlers with;
+//! - [`conformance`]: what the traits of `oqron-core` mean, one function a behaviour, run by every backend;
+//! - [`servers`]: a Redis and a PostgreSQL of one's own for the time of a test.
 
+pub mod memory;
 #[cfg(feature = "servers")]
 pub mod servers;
