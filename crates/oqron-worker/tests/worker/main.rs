@@ -6,6 +6,7 @@
 )]
 
 mod blocking;
+mod chaos;
 mod failures;
 mod hooks;
 mod leases;
