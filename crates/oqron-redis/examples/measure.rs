@@ -11,7 +11,8 @@ use oqron_core::{
 };
 use oqron_redis::{RedisConsume, RedisPublish};
 
-const PAYLOAD: &str = r#"{"video_id":"v-0123456789","s3":"s3://bucket/path/to/an/object.y4m","codec":"av1","bitrate":4500000}"#;
+const PAYLOAD: &str =
+    r#"{"video_id":"v-0123456789","s3":"s3://bucket/path/to/an/object.y4m","codec":"av1","bitrate":4500000}"#;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,7 +21,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = Config::new(&url)?.namespace("measure", unique.as_str())?;
     let publish = RedisPublish::connect(&config).await?;
     let consume = RedisConsume::connect(&config).await?;
-    let mut server = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+    let mut server = redis::Client::open(url)?
+        .get_multiplexed_async_connection()
+        .await?;
 
     let count = 200_000;
     let before = used_memory(&mut server).await?;
@@ -31,13 +34,23 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for batch in &batches {
         publish.enqueue(&topic, batch).await?;
     }
-    report("bulk add of 1,000", count, begun, cpu_seconds(&mut server).await? - busy);
+    report(
+        "bulk add of 1,000",
+        count,
+        begun,
+        cpu_seconds(&mut server).await? - busy,
+    );
     let after = used_memory(&mut server).await?;
     eprintln!("memory a waiting job: {} bytes", (after - before) / count);
 
-    drain(&consume, &mut server, &topic, 100, 100, count / 2).await?;
-    drain(&consume, &mut server, &topic, 10, 10, 40_000).await?;
-    drain(&consume, &mut server, &topic, 1, 1, 10_000).await?;
+    for (batch, limit) in [(100, count / 2), (10, 40_000), (1, 10_000)] {
+        let _: () = redis::cmd("CONFIG")
+            .arg("RESETSTAT")
+            .query_async(&mut server)
+            .await?;
+        drain(&consume, &mut server, &topic, batch, limit).await?;
+        commands(&mut server, limit).await?;
+    }
 
     for tasks in [1, 16, 64] {
         let topic = TopicName::new(format!("single-{tasks}"))?;
@@ -58,7 +71,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         for task in running {
             task.await??;
         }
-        report(&format!("single adds by {tasks} tasks"), each * tasks, begun, cpu_seconds(&mut server).await? - busy);
+        report(
+            &format!("single adds by {tasks} tasks"),
+            each * tasks,
+            begun,
+            cpu_seconds(&mut server).await? - busy,
+        );
     }
     Ok(())
 }
@@ -68,10 +86,9 @@ async fn drain(
     server: &mut redis::aio::MultiplexedConnection,
     topic: &TopicName,
     batch: u32,
-    number: usize,
     limit: usize,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let worker = WorkerId::new(format!("worker-{number}-0123456789ab"))?;
+    let worker = WorkerId::new(format!("worker-{batch}-0123456789ab"))?;
     let result = Encoded::new(Format::JSON, &b"\"https://cdn.example.com/v\""[..]);
     let mut settlements: Vec<Settlement> = Vec::new();
     let (mut done, mut request) = (0, 0);
@@ -99,22 +116,56 @@ async fn drain(
             .map(|lease| Settlement::new(lease.id, lease.token, Outcome::Complete(result.clone())))
             .collect();
     }
-    report(&format!("turns of {batch}"), done, begun, cpu_seconds(server).await? - busy);
+    report(
+        &format!("turns of {batch}"),
+        done,
+        begun,
+        cpu_seconds(server).await? - busy,
+    );
     Ok(())
 }
 
 fn jobs(count: usize) -> Vec<NewJob> {
-    (0..count).map(|_| NewJob::new(Encoded::new(Format::JSON, PAYLOAD.as_bytes()))).collect()
+    (0..count)
+        .map(|_| NewJob::new(Encoded::new(Format::JSON, PAYLOAD.as_bytes())))
+        .collect()
 }
 
 /// Jobs a second by the clock, and by the server's own processor time: what it could do if it never waited.
 fn report(what: &str, count: usize, begun: Instant, busy: f64) {
     let elapsed = begun.elapsed().as_secs_f64();
-    eprintln!("{what}: {:.0}/s by the clock, {:.0}/s by the server's time", count as f64 / elapsed, count as f64 / busy);
+    eprintln!(
+        "{what}: {:.0}/s by the clock, {:.0}/s by the server's time",
+        count as f64 / elapsed,
+        count as f64 / busy
+    );
+}
+
+/// Where the server's time went, in microseconds a job.
+async fn commands(server: &mut redis::aio::MultiplexedConnection, jobs: usize) -> redis::RedisResult<()> {
+    let text: String = redis::cmd("INFO").arg("commandstats").query_async(server).await?;
+    let mut commands: Vec<(f64, &str)> = text
+        .lines()
+        .filter_map(|line| {
+            let (name, values) = line.strip_prefix("cmdstat_")?.split_once(':')?;
+            let usec = values.split(',').find_map(|value| value.strip_prefix("usec="))?;
+            Some((usec.parse::<f64>().ok()? / jobs as f64, name))
+        })
+        .collect();
+    commands.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let shown: Vec<String> = commands
+        .iter()
+        .take(14)
+        .map(|(us, name)| format!("{name} {us:.2}"))
+        .collect();
+    eprintln!("  us a job: {}", shown.join(", "));
+    Ok(())
 }
 
 async fn used_memory(server: &mut redis::aio::MultiplexedConnection) -> redis::RedisResult<usize> {
-    info(server, "memory", "used_memory:").await.map(|value| value as usize)
+    info(server, "memory", "used_memory:")
+        .await
+        .map(|value| value as usize)
 }
 
 async fn cpu_seconds(server: &mut redis::aio::MultiplexedConnection) -> redis::RedisResult<f64> {
@@ -122,7 +173,11 @@ async fn cpu_seconds(server: &mut redis::aio::MultiplexedConnection) -> redis::R
     Ok(user + info(server, "cpu", "used_cpu_sys:").await?)
 }
 
-async fn info(server: &mut redis::aio::MultiplexedConnection, section: &str, name: &str) -> redis::RedisResult<f64> {
+async fn info(
+    server: &mut redis::aio::MultiplexedConnection,
+    section: &str,
+    name: &str,
+) -> redis::RedisResult<f64> {
     let text: String = redis::cmd("INFO").arg(section).query_async(server).await?;
     let value = text.lines().find_map(|line| line.strip_prefix(name));
     Ok(value.and_then(|value| value.trim().parse().ok()).unwrap_or(0.0))

@@ -42,14 +42,18 @@ pub(crate) fn read_url(url: &BackendUrl) -> Result<ConnectionInfo, Error> {
     if !encrypted {
         return match ca {
             None => Ok(info),
-            Some(_) => Err(invalid(url, "ca is for TLS only; write rediss:// before the host")),
+            Some(_) => Err(invalid(
+                url,
+                "ca is for TLS only; write rediss:// before the host",
+            )),
         };
     }
     // The driver takes the process's provider, and panics where there is none; one that is set already stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let root_cert = ca
         .map(|path| {
-            std::fs::read(&path).map_err(|error| invalid(url, &format!("ca {path:?} cannot be read: {error}")))
+            std::fs::read(&path)
+                .map_err(|error| invalid(url, &format!("ca {path:?} cannot be read: {error}")))
         })
         .transpose()?;
     let certificates = TlsCertificates {

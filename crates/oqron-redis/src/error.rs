@@ -39,12 +39,6 @@ pub(crate) fn from_redis(backend: &str, action: &'static str, error: &RedisError
                 problem: detail,
             };
         }
-        Some("OQRONREQUEST") => {
-            return Error::Invalid {
-                what: "request",
-                problem: format!("{detail}; a worker numbers its requests upwards, and nothing was done"),
-            };
-        }
         Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" | "READONLY") => {
             return unavailable(format!("the server answers: {text}"));
         }
@@ -55,7 +49,9 @@ pub(crate) fn from_redis(backend: &str, action: &'static str, error: &RedisError
         _ if text.contains("certificate") => denied(&format!(
             "{text}; name the authority that signed it: rediss://…?ca=/path/to/ca.pem"
         )),
-        ErrorKind::Io => unavailable(format!("{text}; is Redis running there, and is the address right?")),
+        ErrorKind::Io => unavailable(format!(
+            "{text}; is Redis running there, and is the address right?"
+        )),
         ErrorKind::Server(ServerErrorKind::BusyLoading) => unavailable(text),
         ErrorKind::UnexpectedReturnType | ErrorKind::Parse => Error::Corrupt {
             what: "an answer",

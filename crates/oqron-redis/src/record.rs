@@ -13,8 +13,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use deadpool_redis::redis::Value;
 use oqron_core::{
-    Encoded, Error, Format, ID_WINDOW, JobFailure, JobId, JobOptions, JobRecord, JobState, REPEAT_WINDOW, Retention,
-    Start, Timestamp, Token, TopicName, WorkerId,
+    Encoded, Error, Format, ID_WINDOW, JobFailure, JobId, JobOptions, JobRecord, JobState, REPEAT_WINDOW,
+    Retention, Start, Timestamp, Token, TopicName, WorkerId,
 };
 
 use crate::error::corrupt;
@@ -49,7 +49,11 @@ pub(crate) fn pack_body(job: &oqron_core::NewJob, body: &mut Vec<u8>) {
         Start::At(time) => Some((HAS_START, clamped(time.as_millis()))),
     };
     let mut flags = start.map_or(0, |(flags, _)| flags);
-    let mut set = |flag, is_set| if is_set { flags |= flag };
+    let mut set = |flag, is_set| {
+        if is_set {
+            flags |= flag
+        }
+    };
     let window = options.id_window;
     set(HAS_PRIORITY, options.priority != 0);
     set(HAS_RETENTION, options.retention != Retention::default());
@@ -69,7 +73,10 @@ pub(crate) fn pack_body(job: &oqron_core::NewJob, body: &mut Vec<u8>) {
     if flags & HAS_RETENTION != 0 {
         let Retention { max_age, max_count } = options.retention;
         put(max_age.map_or(MILLIS_MAX, |age| clamped(millis(age))), 6);
-        put(max_count.map_or(u64::from(u32::MAX), |count| count.min(u32::MAX - 1).into()), 4);
+        put(
+            max_count.map_or(u64::from(u32::MAX), |count| count.min(u32::MAX - 1).into()),
+            4,
+        );
     }
     if flags & HAS_WINDOW != 0 {
         put(clamped(millis(window)), 6);
@@ -135,14 +142,16 @@ impl Job {
 }
 
 fn read_time(reader: &mut Reader) -> Result<Timestamp, Error> {
-    reader.number(6).map(|millis| Timestamp::from_millis(millis as i64))
+    reader
+        .number(6)
+        .map(|millis| Timestamp::from_millis(millis as i64))
 }
 
 /// A record as `lua/read.lua` answers it; `None` where there is no job.
 pub(crate) fn read_record(topic: &TopicName, id: &JobId, value: Value) -> Result<Option<JobRecord>, Error> {
-    let fields: [Value; 8] = reply::list(value)?
-        .try_into()
-        .map_err(|fields: Vec<Value>| corrupt("an answer", format!("{} fields where 8 belong", fields.len())))?;
+    let fields: [Value; 8] = reply::list(value)?.try_into().map_err(|fields: Vec<Value>| {
+        corrupt("an answer", format!("{} fields where 8 belong", fields.len()))
+    })?;
     let [due, job, run, result, error, timeline, log, progress] = fields;
     let Some(job) = reply::bytes(job)? else {
         return Ok(None);
@@ -220,7 +229,10 @@ pub(crate) fn json<T: serde::de::DeserializeOwned>(what: &'static str, text: &[u
     serde_json::from_slice(text).map_err(|error| corrupt(what, error.to_string()))
 }
 
-fn json_lines<T: serde::de::DeserializeOwned>(what: &'static str, text: Option<Bytes>) -> Result<Vec<T>, Error> {
+fn json_lines<T: serde::de::DeserializeOwned>(
+    what: &'static str,
+    text: Option<Bytes>,
+) -> Result<Vec<T>, Error> {
     text.unwrap_or_default()
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())

@@ -64,5 +64,6 @@ pub(crate) use records;
 #[cfg(feature = "operate")]
 pub(crate) fn state_of(value: &Value) -> Result<JobState, Error> {
     let number = reply::number(value)?;
-    JobState::from_number(number).ok_or_else(|| corrupt("an answer", format!("{number} is the number of no state")))
+    JobState::from_number(number)
+        .ok_or_else(|| corrupt("an answer", format!("{number} is the number of no state")))
 }

@@ -75,7 +75,9 @@ impl Reader {
     /// A big-endian number of `count` bytes, up to 8.
     pub(crate) fn number(&mut self, count: usize) -> Result<u64, Error> {
         let bytes = self.take(count)?;
-        Ok(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+        Ok(bytes
+            .iter()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
     pub(crate) fn number_u32(&mut self) -> Result<u32, Error> {

@@ -99,7 +99,10 @@ impl Server {
         const ACTION: &str = "ask for its version";
         let too_old = |version: &str| Error::Invalid {
             what: "url",
-            problem: format!("{} is Redis {version}, and Oqron needs {OLDEST_MAJOR} or newer", self.name),
+            problem: format!(
+                "{} is Redis {version}, and Oqron needs {OLDEST_MAJOR} or newer",
+                self.name
+            ),
         };
         let answer = match self.command(ACTION, redis::cmd("HELLO")).await {
             Err(Error::Backend { problem, .. }) if problem.to_lowercase().contains("unknown command") => {
@@ -108,9 +111,15 @@ impl Server {
             answer => answer?,
         };
         let pairs: Vec<(String, Value)> = redis::from_redis_value(answer).unwrap_or_default();
-        let version = pairs.into_iter().find(|(name, _)| name == "version").map(|(_, value)| value);
+        let version = pairs
+            .into_iter()
+            .find(|(name, _)| name == "version")
+            .map(|(_, value)| value);
         let version = version.map_or_else(|| Ok(String::new()), reply::text)?;
-        let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        let major = version
+            .split('.')
+            .next()
+            .and_then(|major| major.parse::<u32>().ok());
         match major {
             Some(major) if major < OLDEST_MAJOR => Err(too_old(&version)),
             _ => Ok(()),
@@ -145,8 +154,8 @@ impl Server {
         self.within_limit(action, &command, None).await
     }
 
-    /// A connection that broke while nobody used it shows only at the next call. Everything that is sent here may be
-    /// sent twice, so that call is made once more, on another connection.
+    /// A connection that broke while nobody used it shows only at the next call. Everything that is sent here may be sent
+    /// again, so that call is made until a connection that was opened for it fails as well.
     async fn within_limit(
         &self,
         action: &'static str,
@@ -154,7 +163,7 @@ impl Server {
         script: Option<&Script>,
     ) -> Result<Value, Error> {
         let deadline = Instant::now() + self.call_timeout;
-        let mut may_repeat = true;
+        let mut repeats_left = CONNECTIONS;
         loop {
             let line = &self.lines[self.next.fetch_add(1, Ordering::Relaxed) % CONNECTIONS];
             let (number, mut connection, is_fresh) = match timeout_at(deadline, self.open(line)).await {
@@ -166,10 +175,10 @@ impl Server {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) if error.is_io_error() || error.is_unrecoverable_error() => {
                     line.close(number);
-                    if is_fresh || !may_repeat {
+                    if is_fresh || repeats_left == 0 {
                         return Err(from_redis(&self.name, action, &error));
                     }
-                    may_repeat = false;
+                    repeats_left -= 1;
                 }
                 Ok(Err(error)) => return Err(from_redis(&self.name, action, &error)),
                 Err(_) => {
@@ -186,7 +195,11 @@ impl Server {
         if let Some((number, connection)) = line.current() {
             return Ok((number, connection, false));
         }
-        let _permit = line.opening.acquire().await.expect("the semaphore is never closed");
+        let _permit = line
+            .opening
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
         if let Some((number, connection)) = line.current() {
             return Ok((number, connection, false));
         }
@@ -271,12 +284,15 @@ async fn send(
 impl Line {
     fn held(&self) -> std::sync::MutexGuard<'_, Option<Held>> {
         // What it guards is whole at every moment, so a panic elsewhere has not spoilt it.
-        self.connection.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.connection
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn current(&self) -> Option<(u64, MultiplexedConnection)> {
         let held = self.held();
-        held.as_ref().map(|held| (held.number, (*held.connection).clone()))
+        held.as_ref()
+            .map(|held| (held.number, (*held.connection).clone()))
     }
 
     fn close(&self, number: u64) {

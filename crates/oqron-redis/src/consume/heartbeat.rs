@@ -10,7 +10,15 @@ use crate::reply;
 use crate::script::{Call, LazyScript, script};
 use crate::server::Server;
 
-static HEARTBEAT: LazyScript = script!(" flags=allow-oom", "topic", "wake", "run", "steps", "report", "heartbeat");
+static HEARTBEAT: LazyScript = script!(
+    " flags=allow-oom",
+    "topic",
+    "wake",
+    "run",
+    "steps",
+    "report",
+    "heartbeat"
+);
 static SEEN: LazyScript = script!(" flags=allow-oom", "seen");
 
 pub(super) async fn heartbeat(server: &Server, heartbeat: &Heartbeat<'_>) -> Result<Vec<Verdict>, Error> {

@@ -55,7 +55,8 @@ impl Consume for RedisConsume {
     }
 
     async fn sweep(&self, topic: &TopicName) -> Result<Swept, Error> {
-        let call = Call::new(&SWEEP, &[&self.server.keys.topic(topic)]).arg(oqron_core::limits::SWEEP_JOBS_MAX);
+        let call =
+            Call::new(&SWEEP, &[&self.server.keys.topic(topic)]).arg(oqron_core::limits::SWEEP_JOBS_MAX);
         let answer = reply::list(self.server.run("sweep", call).await?)?;
         let [records, more] = answer.as_slice() else {
             return Err(crate::error::corrupt("an answer", "a sweep answers two numbers"));

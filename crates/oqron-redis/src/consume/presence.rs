@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_redis::redis::{self, Msg};
 use deadpool_redis::redis::aio::{PubSubSink, PubSubStream};
+use deadpool_redis::redis::{self, Msg};
 use futures::StreamExt;
 use oqron_core::{Error, JobId, JobRef, Message, Presence, TopicName, WorkerInfo};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -96,7 +96,10 @@ fn read(message: &Msg) -> Option<Message> {
         "wake" => Some(Message::Wake(TopicName::new(rest).ok()?)),
         "cancel" => {
             let (topic, id) = rest.split_once(':')?;
-            Some(Message::Cancel(JobRef::new(TopicName::new(topic).ok()?, JobId::new(id).ok()?)))
+            Some(Message::Cancel(JobRef::new(
+                TopicName::new(topic).ok()?,
+                JobId::new(id).ok()?,
+            )))
         }
         _ => None,
     }

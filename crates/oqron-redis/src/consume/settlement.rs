@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! head    kind 1 · token 6 · delay in ms 6
-//! body    complete: format 2 · bytes     retry, fail: length 4 · JSON of the failure · its text
+//! body    complete: format 2 · bytes     retry, fail: length 4 · JSON of the failure · its message
 //!         release, cancel: the reason
 //! report  length 4 · JSON of the progress · log lines in JSON, one a line; empty if there is nothing new
 //! ```
@@ -22,7 +22,11 @@ const DELAY_MS_MAX: u64 = 1 << 46;
 pub(super) fn token_bytes(token: Token) -> [u8; 6] {
     let bytes = token.0.to_be_bytes();
     // A token over 48 bits was given by nobody; it becomes 0, which is nobody's either.
-    if token.0 >> 48 == 0 { bytes[2..].try_into().unwrap_or_default() } else { [0; 6] }
+    if token.0 >> 48 == 0 {
+        bytes[2..].try_into().unwrap_or_default()
+    } else {
+        [0; 6]
+    }
 }
 
 /// Adds the four arguments of one settlement.
@@ -69,7 +73,7 @@ fn put_failure(body: &mut Vec<u8>, failure: &JobFailure) -> Result<(), Error> {
     let json = to_json(failure)?;
     body.extend_from_slice(&(json.len() as u32).to_be_bytes());
     body.extend_from_slice(&json);
-    body.extend_from_slice(clip(&failure.to_string(), ERROR_BYTES_MAX).as_bytes());
+    body.extend_from_slice(clip(&failure.message, ERROR_BYTES_MAX).as_bytes());
     Ok(())
 }
 

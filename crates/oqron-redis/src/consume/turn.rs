@@ -14,7 +14,15 @@ use crate::reply;
 use crate::script::{Call, LazyScript, script};
 use crate::server::Server;
 
-static TURN: LazyScript = script!(" flags=allow-oom", "topic", "wake", "run", "steps", "report", "turn");
+static TURN: LazyScript = script!(
+    " flags=allow-oom",
+    "topic",
+    "wake",
+    "run",
+    "steps",
+    "report",
+    "turn"
+);
 const AT_MOST_ONCE: u8 = 4;
 
 pub(super) async fn turn(server: &Server, turn: &Turn<'_>) -> Result<Turned, Error> {
@@ -27,7 +35,12 @@ pub(super) async fn turn(server: &Server, turn: &Turn<'_>) -> Result<Turned, Err
                 Delivery::AtLeastOnce => 0,
                 Delivery::AtMostOnce => AT_MOST_ONCE,
             };
-            (i64::from(claim.max), ttl_ms(claim.lease_ttl)?, flags, claim.max_stalls)
+            (
+                i64::from(claim.max),
+                ttl_ms(claim.lease_ttl)?,
+                flags,
+                claim.max_stalls,
+            )
         }
     };
     let mut call = Call::new(&TURN, &[&server.keys.topic(turn.topic)])
@@ -44,7 +57,9 @@ pub(super) async fn turn(server: &Server, turn: &Turn<'_>) -> Result<Turned, Err
     }
     let fields: [Value; 5] = reply::list(server.run("settle and claim jobs", call).await?)?
         .try_into()
-        .map_err(|fields: Vec<Value>| corrupt("an answer", format!("{} fields where 5 belong", fields.len())))?;
+        .map_err(|fields: Vec<Value>| {
+            corrupt("an answer", format!("{} fields where 5 belong", fields.len()))
+        })?;
     let [verdicts, due_in, more, paused, leases] = fields;
 
     let mut turned = Turned::default();
@@ -59,10 +74,16 @@ pub(super) async fn turn(server: &Server, turn: &Turn<'_>) -> Result<Turned, Err
     if turned.settled.len() != turn.settlements.len() {
         return Err(corrupt(
             "an answer",
-            format!("{} verdicts for {} settlements", turned.settled.len(), turn.settlements.len()),
+            format!(
+                "{} verdicts for {} settlements",
+                turned.settled.len(),
+                turn.settlements.len()
+            ),
         ));
     }
-    turned.due_in = u64::try_from(reply::number(&due_in)?).ok().map(Duration::from_millis);
+    turned.due_in = u64::try_from(reply::number(&due_in)?)
+        .ok()
+        .map(Duration::from_millis);
     turned.more = reply::number(&more)? == 1;
     turned.paused = reply::number(&paused)? == 1;
     turned.leases = read_leases(reply::bytes(leases)?.unwrap_or_default())?;

@@ -27,8 +27,8 @@ elseif r.state == ACTIVE then
   call('PUBLISH', channels .. r.worker, 'cancel:' .. name .. ':' .. id)
   return 'requested'
 end
-note('ZREM', ':wait', sub(r.place, 4) .. id)
-note('ZREM', ':due', r.place .. id)
+note('ZREM', ':wait', wait_member(r, id))
+note('ZREM', ':due', due_member(r, id))
 finish_cancelled(id, r, nil, 'cancelled on request')
 flush()
 return 'cancelled'

@@ -16,7 +16,7 @@ for i, id in ipairs(ARGV) do
   elseif not r then
     answer[i] = -3
   elseif r.state < COMPLETED then
-    answer[i] = r.state == PENDING and call('ZSCORE', topic .. ':due', r.place .. id) and 0 or r.state
+    answer[i] = r.state == PENDING and call('ZSCORE', topic .. ':due', due_member(r, id)) and 0 or r.state
   else
     remove(id, r)
     done[id] = true

@@ -52,8 +52,7 @@ for i = 1, count do
     jobs[jobs_n + 1], jobs[jobs_n + 2] = id, seq6 .. now6 .. body
     jobs_n = jobs_n + 2
     if run_at > now then
-      local place = sub(pack('>I4', priority), 2) .. seq6
-      due[due_n + 1], due[due_n + 2] = run_at, place .. id
+      due[due_n + 1], due[due_n + 2] = run_at, seq6 .. sub(pack('>I4', priority), 2) .. id
       due_n = due_n + 2
       soonest = math.min(soonest or run_at, run_at)
     else

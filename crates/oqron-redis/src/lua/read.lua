@@ -16,7 +16,7 @@ local function read_records(ids)
     local job, run = values[1][i], values[2][i]
     if job and (not run or byte(run, 1) == PENDING) then
       local r = new_run(job)
-      if r and call('ZSCORE', topic .. ':due', r.place .. id) then
+      if r and call('ZSCORE', topic .. ':due', due_member(r, id)) then
         record[1] = '1'
       end
     end

@@ -2,11 +2,12 @@
 
 -- Notes the removal of a job, wherever it stands.
 local function remove(id, r)
-  note('ZREM', ':wait', sub(r.place, 4) .. id)
-  note('ZREM', ':due', r.place .. id)
+  note('ZREM', ':wait', wait_member(r, id))
+  note('ZREM', ':due', due_member(r, id))
   note('ZREM', ':ended:3', id)
   note('ZREM', ':ended:4', id)
   note('ZREM', ':ended:5', id)
   note('ZREM', ':expire', id)
+  ended_ids[#ended_ids + 1] = id
   forget(id, r.created + r.window)
 end

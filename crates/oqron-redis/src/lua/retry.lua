@@ -19,16 +19,15 @@ for i = 3, #ARGV do
   elseif done[id] then
     answer[#answer + 1] = 1
   elseif r.state ~= FAILED and r.state ~= CANCELLED then
-    answer[#answer + 1] = r.state == PENDING and call('ZSCORE', topic .. ':due', r.place .. id) and 0 or r.state
+    answer[#answer + 1] = r.state == PENDING and call('ZSCORE', topic .. ':due', due_member(r, id)) and 0 or r.state
   elseif not first_run(record) then
     answer[#answer + 1] = -3
   else
     note('ZREM', ':ended:' .. r.state, id)
     note('ZREM', ':expire', id)
-    for _, suffix in ipairs({ ':error', ':result', ':progress' }) do
-      note('HDEL', suffix, id)
-    end
-    r.flags, r.finished, r.attempts, r.stalls, r.run_at = 0, 0, 0, 0, now
+    note('HDEL', ':error', id)
+    note('HDEL', ':result', id)
+    r.flags, r.finished, r.attempts, r.stalls = bit.band(r.flags, SETTLED), 0, 0, 0
     event(id, 'retried_by_operator', nil, '')
     to_waiting(id, r, 0)
     done[id] = true

@@ -82,6 +82,20 @@ local function first_run(record)
   return run_at .. retention .. window .. priority .. sub(record, 1, 12)
 end
 
+-- Where a job stands in :wait, and in :due: of two with the same score the older one is first.
+local function wait_member(r, id)
+  return sub(r.place, 4) .. id
+end
+
+local function due_member(r, id)
+  return sub(r.place, 4) .. sub(r.place, 1, 3) .. id
+end
+
+-- Three bytes at `at`.
+local function priority_at(text, at)
+  return byte(text, at) * 65536 + unpack_from('>I2', text, at + 1)
+end
+
 -- The run of a job that has none yet.
 local function new_run(record)
   local rest = first_run(record)

@@ -1,13 +1,14 @@
 -- Shared: the steps of docs/state-machine.md. A step changes a parsed run and notes what is to be written; nothing is
 -- written before flush(), so whatever is wrong shows before the first write.
 local STALLED = 4194304
--- A retention without an age expires after all that have one, in the order of the ends.
-local FOREVER_MS = 100000000000000
+-- A retention without an age expires after all that have one, in the order of the ends: in 127 years.
+local FOREVER_US = 4000000000000000
 local TIMELINE_EVENTS_MAX, LOG_LINES_MAX = 50, 100
 
 local pending, order = {}, {}
 local timelines, ended_ids, keep, expiries = {}, {}, nil, {}
-local now_us_text = string.format('%.0f', now_us)
+-- Ends of one call are a microsecond apart, which keeps their order.
+local end_us = now_us
 -- Jobs that this call put back to waiting.
 local made_waiting = 0
 
@@ -80,8 +81,8 @@ local function forget(id, remember)
   end
 end
 
--- What a retention means for a job that ends now: when it expires, and how many are kept. Few differ, so each is worked
--- out once.
+-- What a retention means for a job that ends: after how long it expires, and how many are kept. Few differ, so each is
+-- worked out once.
 local function expiry(retention)
   local found = expiries[retention]
   if not found then
@@ -89,7 +90,7 @@ local function expiry(retention)
     found = {
       keeps = max_age ~= 0 and max_count ~= 0,
       max_count = max_count,
-      at = string.format('%.0f', now + (max_age == NO_AGE and FOREVER_MS or max_age)),
+      after_us = max_age == NO_AGE and FOREVER_US or max_age * 1000,
     }
     expiries[retention] = found
   end
@@ -98,6 +99,7 @@ end
 
 local function finish(id, r, state)
   r.state, r.finished = state, now
+  end_us = end_us + 1
   ended_ids[#ended_ids + 1] = id
   if state ~= FAILED then
     local expires = expiry(r.retention)
@@ -105,10 +107,10 @@ local function finish(id, r, state)
       forget(id, r.created + r.window)
       return
     end
-    note('ZADD', ':expire', expires.at, id)
+    note('ZADD', ':expire', end_us + expires.after_us, id)
     keep = expires.max_count
   end
-  note('ZADD', ':ended:' .. state, now_us_text, id)
+  note('ZADD', ':ended:' .. state, end_us, id)
   save(id, r)
 end
 
@@ -117,15 +119,11 @@ local function finish_cancelled(id, r, worker, reason)
   finish(id, r, CANCELLED)
 end
 
-local function priority_of(place)
-  return byte(place, 1) * 65536 + unpack_from('>I2', place, 2)
-end
-
 -- `offset` puts stalled jobs before all others.
 local function to_waiting(id, r, offset)
   r.state = PENDING
   save(id, r)
-  note('ZADD', ':wait', priority_of(r.place) - offset, sub(r.place, 4) .. id)
+  note('ZADD', ':wait', priority_at(r.place, 1) - offset, wait_member(r, id))
   made_waiting = made_waiting + 1
 end
 
@@ -136,7 +134,7 @@ local function to_scheduled_or_waiting(id, r, delay)
   end
   r.state = PENDING
   save(id, r)
-  note('ZADD', ':due', r.run_at, r.place .. id)
+  note('ZADD', ':due', r.run_at, due_member(r, id))
 end
 
 -- Back to its place without having counted.
@@ -162,11 +160,11 @@ local function stall(id, r)
     event(id, 'failed', r.worker, 'worker lost')
     return finish(id, r, FAILED)
   end
-  r.stalls = r.stalls + 1
-  event(id, 'stalled', r.worker, 'lease expired')
   if has(r.flags, CANCEL_REQUESTED) then
     return finish_cancelled(id, r, r.worker, 'cancelled on request')
   end
+  r.stalls = r.stalls + 1
+  event(id, 'stalled', r.worker, 'lease expired')
   if r.stalls > r.max_stalls then
     local message = string.format('stalled %d times', r.stalls)
     note('HSET', ':error', id, failure('stalled', message))

@@ -12,7 +12,7 @@ check_hashes(':turn')
 
 local keep_count = tonumber(call('HGET', topic, 'keep') or NO_COUNT) or NO_COUNT
 -- Those over their age come first in :expire, so the first ones are over either limit.
-local total = call('ZCOUNT', topic .. ':expire', '-inf', now)
+local total = call('ZCOUNT', topic .. ':expire', '-inf', now_us)
 if keep_count < NO_COUNT then
   total = math.max(total, call('ZCARD', topic .. ':expire') - keep_count)
 end

@@ -7,11 +7,11 @@
 -- :job      hash   id                           what never changes, see record.rs
 -- :run      hash   id                           what changes, see run.lua; exists from the first claim or the end on
 -- :wait     zset   seq (6 bytes) id             priority; of stalled jobs priority - STALLED, so that they go first
--- :due      zset   place (9 bytes) id           run_at, ms
+-- :due      zset   seq (6 bytes) priority (3) id   run_at, ms
 -- :leases   zset   worker                       a time before which none of its leases ends, ms
 -- :lease:W  set    id                           the jobs that worker W holds
 -- :ended:S  zset   id                           µs of the end; S is the number of the final state
--- :expire   zset   id                           end of the retention, ms; see steps.lua
+-- :expire   zset   id                           end of the retention, µs
 -- :seen     zset   id                           ids of removed jobs, remembered until, ms
 -- :wake     zset   worker                       waiters; the score says when each comes by itself, ms
 -- :watch    zset   id                           somebody waits for its end; until, ms

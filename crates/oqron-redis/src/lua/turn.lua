@@ -29,7 +29,8 @@ if not token then
 end
 
 local function add_lease(leases, id, record, token6, counts)
-  leases[#leases + 1] = pack('>BI4', #id, #record) .. id .. record .. token6 .. counts
+  local n = #leases
+  leases[n + 1], leases[n + 2], leases[n + 3], leases[n + 4] = pack('>BI4', #id, #record) .. id, record, token6, counts
 end
 
 local function settle_otherwise(id, r, kind, delay, body)
@@ -91,10 +92,12 @@ local function settle()
       local retention = kind == COMPLETE and expiry(sub(run, 51, 60))
       if retention and retention.keeps then
         -- The hot path: finish() without parsing and packing.
-        local n, result = #ends, ARGV[at + 3]
-        ends[n + 1], ends[n + 2] = now_us_text, id
-        expires[#expires + 1] = retention.at
-        expires[#expires + 1] = id
+        local result = ARGV[at + 3]
+        end_us = end_us + 1
+        local n = #ends
+        ends[n + 1], ends[n + 2] = end_us, id
+        n = #expires
+        expires[n + 1], expires[n + 2] = end_us + retention.after_us, id
         ended_ids[#ended_ids + 1] = id
         keep = retention.max_count
         run = '\3' .. string.char(bit.bor(byte(run, 2), SETTLED)) .. now6 .. sub(run, 9)
@@ -125,8 +128,8 @@ local function promote()
   local waiting = {}
   for _, member in ipairs(members) do
     if #member > 9 then
-      waiting[#waiting + 1] = priority_of(member)
-      waiting[#waiting + 1] = sub(member, 4)
+      waiting[#waiting + 1] = priority_at(member, 7)
+      waiting[#waiting + 1] = sub(member, 1, 6) .. sub(member, 10)
     end
   end
   many('ZADD', topic .. ':wait', waiting)
@@ -263,9 +266,9 @@ local LAST_BYTES = 12
 local verdicts, leases, taken = '', {}, 0
 local last_request = last and #last >= LAST_BYTES and unpack_from('>I6', last) or 0
 if request < last_request then
-  return redis.error_reply(string.format('OQRONREQUEST %d came after %d', request, last_request))
-end
-if request == last_request then
+  -- A copy that was long on its way. Nobody waits for its answer.
+  verdicts = string.rep('L', (#ARGV - ARGUMENTS) / SETTLEMENT)
+elseif request == last_request then
   verdicts = sub(last, LAST_BYTES + 1)
   leases = claimed_before()
 else

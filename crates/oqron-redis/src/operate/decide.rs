@@ -48,7 +48,10 @@ async fn decide(
         }
         let outcomes = reply::list(server.run(action, call).await?)?;
         if outcomes.len() != places.len() {
-            return Err(corrupt("an answer", format!("{} outcomes for {} jobs", outcomes.len(), places.len())));
+            return Err(corrupt(
+                "an answer",
+                format!("{} outcomes for {} jobs", outcomes.len(), places.len()),
+            ));
         }
         for (at, outcome) in places.into_iter().zip(outcomes) {
             answers[at] = match reply::number(&outcome)? {

@@ -37,7 +37,10 @@ pub(super) async fn list(server: &Server, query: &ListQuery) -> Result<Page, Err
         jobs.extend(read_record(&query.topic, &id, record)?);
     }
     let next = if reply::number(&more)? == 1 {
-        Some(write_cursor(&reply::text(score)?, &reply::bytes(member)?.unwrap_or_default()))
+        Some(write_cursor(
+            &reply::text(score)?,
+            &reply::bytes(member)?.unwrap_or_default(),
+        ))
     } else {
         None
     };

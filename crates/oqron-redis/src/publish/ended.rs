@@ -104,7 +104,9 @@ impl Ended {
                 Ok(None) => {}
                 Ok(Some(finished)) => return Ok(finished),
                 // Whoever waits has a time limit of his own; a server that restarts does not end the wait.
-                Err(error) if error.is_transient() => tracing::warn!(%job, %error, "waiting for a job goes on"),
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%job, %error, "waiting for a job goes on")
+                }
                 Err(error) => return Err(error),
             }
             let _ = timeout(REREAD, interest.news.changed()).await;
@@ -138,7 +140,11 @@ impl Shared {
             return None;
         }
         let touched = std::mem::take(&mut state.touched);
-        Some(touched.into_iter().partition(|channel| state.channels.contains_key(channel)))
+        Some(
+            touched
+                .into_iter()
+                .partition(|channel| state.channels.contains_key(channel)),
+        )
     }
 
     fn tell<'a>(&self, channels: impl IntoIterator<Item = &'a str>) {
@@ -182,7 +188,9 @@ impl Shared {
         let (mut sink, stream) = self.server.listen("listen for the ends of jobs").await?.split();
         if !channels.is_empty() {
             let subscribed = sink.subscribe(channels);
-            self.server.limited("listen for the ends of jobs", subscribed).await?;
+            self.server
+                .limited("listen for the ends of jobs", subscribed)
+                .await?;
         }
         Ok((sink, stream))
     }
@@ -251,7 +259,11 @@ impl<'a> Interest<'a> {
         }
         drop(state);
         shared.changed.notify_one();
-        Self { shared, channel, news }
+        Self {
+            shared,
+            channel,
+            news,
+        }
     }
 }
 

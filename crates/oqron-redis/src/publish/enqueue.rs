@@ -62,6 +62,8 @@ impl RedisPublish {
 
     fn listed(&self) -> std::sync::MutexGuard<'_, std::collections::HashSet<TopicName>> {
         // A set is whole at every moment, so a panic elsewhere has not spoilt it.
-        self.listed.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.listed
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -1,7 +1,7 @@
 //! What a web service needs: adding, and waiting for the end of a job.
 
-mod enqueue;
 mod ended;
+mod enqueue;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use deadpool_redis::redis::{self, aio::MultiplexedConnection};
 use oqron_core::{
-    Claim, Config, Consume, Delivery, Encoded, EnqueueOutcome, Format, JobId, JobOptions, JobRecord, JobRef, Lease,
-    NewJob, Outcome, Publish, Records, Settlement, TopicName, Turn, Turned, WorkerId,
+    Claim, Config, Consume, Delivery, Encoded, EnqueueOutcome, Format, JobId, JobOptions, JobRecord, JobRef,
+    Lease, NewJob, Outcome, Publish, Records, Settlement, TopicName, Turn, Turned, WorkerId,
 };
 use oqron_redis::{RedisConsume, RedisOperate, RedisPublish};
 
@@ -20,12 +20,15 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn new() -> Self {
-        Self::at(&std::env::var("OQRON_TEST_REDIS_URL").unwrap()).await
+        Self::at(&oqron_testing::servers::redis_url()).await
     }
 
     pub(crate) async fn at(url: &str) -> Self {
         let unique = JobId::generate();
-        let config = Config::new(url).unwrap().namespace("test", unique.as_str()).unwrap();
+        let config = Config::new(url)
+            .unwrap()
+            .namespace("test", unique.as_str())
+            .unwrap();
         Self {
             publish: RedisPublish::connect(&config).await.unwrap(),
             consume: RedisConsume::connect(&config).await.unwrap(),
@@ -45,7 +48,11 @@ impl Bench {
     }
 
     pub(crate) async fn add_with(&self, id: &str, options: JobOptions) -> EnqueueOutcome {
-        let added = self.publish.enqueue(&self.topic, &[job(id, options)]).await.unwrap();
+        let added = self
+            .publish
+            .enqueue(&self.topic, &[job(id, options)])
+            .await
+            .unwrap();
         added[0].outcome
     }
 
@@ -53,7 +60,13 @@ impl Bench {
         self.turn(worker, request, &[], Some(max)).await.leases
     }
 
-    pub(crate) async fn turn(&self, worker: &str, request: u64, settlements: &[Settlement], max: Option<u32>) -> Turned {
+    pub(crate) async fn turn(
+        &self,
+        worker: &str,
+        request: u64,
+        settlements: &[Settlement],
+        max: Option<u32>,
+    ) -> Turned {
         self.consume
             .turn(&Turn {
                 worker: &worker_id(worker),
