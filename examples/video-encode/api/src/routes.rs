@@ -83,13 +83,12 @@ async fn job(State(service): State<Service>, Path(id): Path<String>) -> Result<J
 
 async fn cancel(State(service): State<Service>, Path(id): Path<String>) -> Result<Response, Refusal> {
     match service.videos.job(&id)?.cancel().await? {
-        CancelOutcome::Cancelled => Ok(Json(json!({ "id": id, "cancelled": true })).into_response()),
+        CancelOutcome::Cancelled => Ok(Json(json!({ "id": id, "outcome": "cancelled" })).into_response()),
         // Its worker stops within a frame; the job's state tells when.
-        CancelOutcome::Requested => Ok((
-            StatusCode::ACCEPTED,
-            Json(json!({ "id": id, "cancelled": false })),
-        )
-            .into_response()),
+        CancelOutcome::Requested => {
+            let told = Json(json!({ "id": id, "outcome": "requested" }));
+            Ok((StatusCode::ACCEPTED, told).into_response())
+        }
         CancelOutcome::AlreadyFinished(state) => Err(Refusal::new(
             StatusCode::CONFLICT,
             format!("the job {id:?} has ended already: it is {state}"),
