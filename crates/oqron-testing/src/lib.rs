@@ -6,6 +6,8 @@
 //! - [`servers`]: a Redis and a PostgreSQL of one's own for the time of a test.
 
 #[cfg(feature = "memory")]
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod memory;
 #[cfg(feature = "servers")]
 pub mod servers;
