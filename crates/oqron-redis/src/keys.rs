@@ -7,6 +7,10 @@ pub(crate) struct Keys {
     namespace: Namespace,
 }
 
+#[cfg_attr(
+    not(all(feature = "publish", feature = "consume", feature = "operate")),
+    allow(dead_code, reason = "each feature uses its part of them")
+)]
 impl Keys {
     pub(crate) fn new(namespace: Namespace) -> Self {
         Self { namespace }

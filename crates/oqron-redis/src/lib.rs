@@ -4,12 +4,12 @@
 //! In the order in which a call goes:
 //! - [`RedisPublish`], [`RedisConsume`], [`RedisOperate`]: the types, each behind the feature of its name, so that a
 //!   program that only publishes holds no statement of a worker;
-//! - `record`, `keys`: how a job is packed and where it lies;
+//! - `keys`, `job`, `record`: where a job lies, how it is packed, and how it is read;
 //! - `script`, `lua/`: the scripts. Each is put together from shared files (`topic`, `run`, `steps`, `wake`, …) and a body;
-//! - `server`, `address`: connections, the time limit of each call;
+//! - `server`, `address`, `listen`: connections, the time limit of each call;
 //! - `reply`, `error`: what comes back.
 //!
-//! The layout is described in `lua/topic.lua`, `lua/run.lua` and `record`; why it is so, with figures, in
+//! The layout is described in `lua/topic.lua`, `lua/run.lua` and `job`; why it is so, with figures, in
 //! `docs/decisions/0002-redis-layout.md`.
 
 #![forbid(unsafe_code)]
@@ -19,8 +19,12 @@ mod address;
 #[cfg(any(feature = "publish", feature = "consume", feature = "operate"))]
 mod error;
 #[cfg(any(feature = "publish", feature = "consume", feature = "operate"))]
-mod keys;
+mod job;
 #[cfg(any(feature = "publish", feature = "consume", feature = "operate"))]
+mod keys;
+#[cfg(any(feature = "publish", feature = "consume"))]
+mod listen;
+#[cfg(any(feature = "publish", feature = "operate"))]
 mod record;
 #[cfg(any(feature = "publish", feature = "operate"))]
 mod records;

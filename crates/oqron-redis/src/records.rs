@@ -1,6 +1,5 @@
 //! Looking at one job and ending it: what publishers and operators share.
 
-use deadpool_redis::redis::Value;
 use oqron_core::{CancelOutcome, Error, JobRecord, JobRef, JobState};
 
 use crate::error::corrupt;
@@ -59,11 +58,3 @@ macro_rules! records {
     };
 }
 pub(crate) use records;
-
-/// The script's own numbers for the states.
-#[cfg(feature = "operate")]
-pub(crate) fn state_of(value: &Value) -> Result<JobState, Error> {
-    let number = reply::number(value)?;
-    JobState::from_number(number)
-        .ok_or_else(|| corrupt("an answer", format!("{number} is the number of no state")))
-}

@@ -7,9 +7,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use deadpool_redis::redis::aio::{MultiplexedConnection, PubSub};
+use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{
-    self, AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
+    self, AsyncConnectionConfig, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
 };
 use deadpool_redis::{Connection, Manager, Pool, PoolError, Runtime, TimeoutType};
 use oqron_core::{Config, Error};
@@ -34,8 +34,9 @@ static SCHEMA: LazyScript = script!(" flags=allow-oom", "schema");
 pub(crate) struct Server {
     pub(crate) keys: Keys,
     pub(crate) call_timeout: Duration,
-    name: String,
-    client: Client,
+    pub(crate) name: String,
+    #[cfg(any(feature = "publish", feature = "consume"))]
+    pub(crate) info: deadpool_redis::redis::ConnectionInfo,
     pool: Pool,
     lines: [Line; CONNECTIONS],
     next: AtomicUsize,
@@ -60,12 +61,11 @@ impl Server {
         let info = read_url(&config.url)?;
         let name = config.url.redacted();
         let setup = |error: RedisError| from_redis(&name, "connect", &error);
-        let client = Client::open(info.clone()).map_err(setup)?;
         // Each call has its own limit, which covers waiting for a connection as well.
         let limits = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(config.call_timeout))
             .set_response_timeout(None);
-        let manager = Manager::new_with_config(info, limits).map_err(setup)?;
+        let manager = Manager::new_with_config(info.clone(), limits).map_err(setup)?;
         let pool = Pool::builder(manager)
             .max_size(CONNECTIONS)
             .wait_timeout(Some(config.call_timeout))
@@ -81,7 +81,8 @@ impl Server {
             keys: Keys::new(config.namespace.clone()),
             call_timeout: config.call_timeout,
             name,
-            client,
+            #[cfg(any(feature = "publish", feature = "consume"))]
+            info: info.clone(),
             pool,
             lines: std::array::from_fn(|_| Line {
                 connection: Mutex::new(None),
@@ -210,32 +211,7 @@ impl Server {
         Ok((number, shared, true))
     }
 
-    /// A connection of its own for subscriptions.
-    pub(crate) async fn listen(&self, action: &'static str) -> Result<PubSub, Error> {
-        self.limited(action, self.client.get_async_pubsub()).await
-    }
-
-    /// Awaits something that is not a call of this module's own within `call_timeout`.
-    pub(crate) async fn limited<T>(
-        &self,
-        action: &'static str,
-        call: impl Future<Output = RedisResult<T>>,
-    ) -> Result<T, Error> {
-        match tokio::time::timeout(self.call_timeout, call).await {
-            Ok(result) => result.map_err(|error| from_redis(&self.name, action, &error)),
-            Err(_) => Err(self.timeout(action)),
-        }
-    }
-
-    pub(crate) fn connection_closed(&self, action: &'static str) -> Error {
-        Error::Unavailable {
-            backend: self.name.clone(),
-            action,
-            problem: "the server closed the connection".into(),
-        }
-    }
-
-    fn timeout(&self, action: &'static str) -> Error {
+    pub(crate) fn timeout(&self, action: &'static str) -> Error {
         Error::Timeout {
             backend: self.name.clone(),
             action,

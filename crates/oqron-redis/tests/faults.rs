@@ -14,7 +14,7 @@ use oqron_testing::servers::{RedisOptions, RedisServer};
 use support::{Bench, claim, complete, job, worker_id};
 
 fn start(options: RedisOptions) -> RedisServer {
-    RedisServer::start(options).unwrap()
+    RedisServer::start(options).expect("redis-server is installed")
 }
 
 #[tokio::test]

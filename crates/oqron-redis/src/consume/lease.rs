@@ -1,7 +1,7 @@
 //! Leases as `lua/turn.lua` answers them, one after another, big-endian:
 //!
 //! ```text
-//! id length 1 · record length 4 · id · record (see record.rs) · token 6 · attempts 4 · stalls 4
+//! id length 1 · record length 4 · id · record (see job.rs) · token 6 · attempts 4 · stalls 4
 //! ```
 //!
 //! Payloads are slices of the one answer: a turn allocates no bytes a job.
@@ -9,7 +9,7 @@
 use bytes::Bytes;
 use oqron_core::{Error, Lease, Token};
 
-use crate::record::{Job, job_id};
+use crate::job::{Job, job_id};
 use crate::reply::Reader;
 
 /// Reads them all. One that cannot be read is left out, with a word in the log: its lease runs out, and after

@@ -2,7 +2,7 @@
 -- Adds jobs to a topic: all or none. A known id is left alone.
 --
 -- KEYS[1]  the topic
--- ARGV     channel prefix of workers, topic name; then for each job: id, body (record.rs: the record without its first
+-- ARGV     channel prefix of workers, topic name; then for each job: id, body (job.rs: the record without its first
 --          12 bytes, and with a delay in the place of run_at where the flag START_AFTER is set)
 -- Returns  a text: 1 if the topic is new, else 0; then for each job 1 if it was made, 0 if its id was known
 -- Keeps    an id is in :job or in :seen from its first add to the end of its window; a job that is in :job and has not

@@ -27,7 +27,7 @@ local NO_AGE, NO_COUNT = 281474976710655, 4294967295
 -- 24 hours and 10,000, as in oqron_core::Retention.
 local DEFAULT_RETENTION = pack('>I6I4', 86400000, 10000)
 local DEFAULT_WINDOW, USER_WINDOW_VALUE = pack('>I6', 60000), pack('>I6', 86400000)
--- Flags of the immutable part, see record.rs.
+-- Flags of the immutable part, see job.rs.
 local HAS_START, HAS_PRIORITY, HAS_RETENTION, HAS_WINDOW, USER_WINDOW = 1, 4, 8, 16, 32
 local JOB_BYTES = 15
 

@@ -4,7 +4,7 @@
 --          that they share its hash tag, and a script needs no other key.
 --
 -- key       type   member or field              value
--- :job      hash   id                           what never changes, see record.rs
+-- :job      hash   id                           what never changes, see job.rs
 -- :run      hash   id                           what changes, see run.lua; exists from the first claim or the end on
 -- :wait     zset   seq (6 bytes) id             priority; of stalled jobs priority - STALLED, so that they go first
 -- :due      zset   seq (6 bytes) priority (3) id   run_at, ms

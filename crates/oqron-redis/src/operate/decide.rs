@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 
 use oqron_core::limits::{OPERATE_JOBS_MAX, at_most};
-use oqron_core::{Error, JobRef, Operated, TopicName};
+use oqron_core::{Error, JobRef, JobState, Operated, TopicName};
 
 use crate::error::corrupt;
-use crate::records::state_of;
 use crate::reply;
 use crate::script::{Call, LazyScript, script};
 use crate::server::Server;
@@ -58,7 +57,10 @@ async fn decide(
                 -1 => Operated::Done,
                 -2 => Operated::NotFound,
                 -3 => return Err(corrupt("a job's record", format!("{} cannot be read", jobs[at]))),
-                _ => Operated::WrongState(state_of(&outcome)?),
+                number => Operated::WrongState(
+                    JobState::from_number(number)
+                        .ok_or_else(|| corrupt("an answer", format!("{number} is the number of no state")))?,
+                ),
             };
         }
     }

@@ -4,7 +4,8 @@ use oqron_core::limits::{PAGE_JOBS_MAX, at_most};
 use oqron_core::{Cursor, Error, ListQuery, Page};
 
 use crate::error::corrupt;
-use crate::record::{job_id, read_record};
+use crate::job::job_id;
+use crate::record::read_record;
 use crate::reply;
 use crate::script::{Call, LazyScript, script};
 use crate::server::Server;

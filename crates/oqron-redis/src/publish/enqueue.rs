@@ -5,7 +5,7 @@ use oqron_core::{EnqueueOutcome, Enqueued, Error, NewJob, TopicName};
 
 use super::RedisPublish;
 use crate::error::corrupt;
-use crate::record::pack_body;
+use crate::job::pack_body;
 use crate::reply;
 use crate::script::{Call, LazyScript, script};
 

@@ -1,5 +1,9 @@
 //! A namespace for each test on the shared server, and the shortest ways to call the traits.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+// Not every test file uses all of it.
+#![allow(dead_code)]
+
 use std::time::Duration;
 
 use deadpool_redis::redis::{self, aio::MultiplexedConnection};
