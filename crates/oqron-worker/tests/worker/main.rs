@@ -14,6 +14,8 @@ mod options;
 mod outages;
 mod reports;
 mod shutdown;
+#[cfg(unix)]
+mod signals;
 mod slots;
 mod spy;
 mod traffic;

@@ -62,18 +62,20 @@ async fn finished_records_are_swept_after_every_few_thousand_completions() {
 
 #[tokio::test(start_paused = true)]
 async fn under_load_turns_are_full_batches() {
-    let world = World::new().await;
-    let worker = Worker::new(JOBS, async |_: Context<u32>| {
+    let slow = Worker::new(JOBS, async |_: Context<u32>| {
         sleep(Duration::from_millis(1)).await;
         Ok(1)
     });
-    let mut last = None;
-    for number in 0..2_000 {
-        last = Some(world.add(number).await);
+    for worker in [slow, quick()] {
+        let world = World::new().await;
+        let mut last = None;
+        for number in 0..2_000 {
+            last = Some(world.add(number).await);
+        }
+        let worker = world.start(worker.concurrency(100)).await;
+        world.ended(&last.unwrap()).await;
+        let turns = world.watch.calls("turn");
+        assert!(turns <= 30, "{turns} turns for 2,000 jobs, 100 at a time");
+        worker.stop().await;
     }
-    let worker = world.start(worker.concurrency(100)).await;
-    world.ended(&last.unwrap()).await;
-    let turns = world.watch.calls("turn");
-    assert!(turns <= 30, "{turns} turns for 2,000 jobs, 100 at a time");
-    worker.stop().await;
 }
