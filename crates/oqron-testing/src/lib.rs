@@ -5,9 +5,9 @@
 //! - [`conformance`]: what the traits of `oqron-core` mean, one function a behaviour, run by every backend;
 //! - [`servers`]: a Redis and a PostgreSQL of one's own for the time of a test.
 
-#[cfg(feature = "memory")]
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "memory")]
 pub mod memory;
 #[cfg(feature = "servers")]
 pub mod servers;
