@@ -1,1 +1,63 @@
-//! PostgreSQL as a backend of Oqron.
+//! PostgreSQL (13 or newer) as a backend of Oqron, through tokio-postgres and deadpool-postgres, TLS by rustls.
+//!
+//! It moves data and takes no decisions: retry delays come from the worker, expiry from the server's clock. Jobs that have
+//! not ended stand in one small table, finished ones in another; every arrow of `docs/state-machine.md` is one statement.
+//!
+//! In the order in which a call meets them:
+//! - [`address`], `tls`: the URL and what it may say;
+//! - `database`, `statement`, `error`, `migrate`: connections, deadlines, statements, the schema;
+//! - `topics`, `record`, `records`: what all three sides share;
+//! - `publish`, `watch`: adding jobs, waiting for their end;
+//! - `consume`, `turn`, `marks`, `due`, `heartbeat`, `presence`, `wait`, `locks`: what a worker needs. Why claims stay fast while a
+//!   session pins an old snapshot is told in `docs/decisions/0004-postgres-claim.md`;
+//! - `operate`: what a person needs.
+//!
+//! Publishing, consuming and operating are features with types and statements of their own: a program that only publishes
+//! holds no statement that claims.
+
+pub mod address;
+#[cfg(feature = "consume")]
+mod consume;
+mod database;
+#[cfg(feature = "consume")]
+mod due;
+mod error;
+#[cfg(feature = "consume")]
+mod heartbeat;
+#[cfg(any(feature = "publish", feature = "consume"))]
+mod listen;
+#[cfg(feature = "consume")]
+mod locks;
+#[cfg(feature = "consume")]
+mod marks;
+mod migrate;
+#[cfg(feature = "operate")]
+mod operate;
+#[cfg(feature = "consume")]
+mod presence;
+#[cfg(feature = "publish")]
+mod publish;
+#[cfg(any(feature = "publish", feature = "operate"))]
+mod record;
+#[cfg(any(feature = "publish", feature = "operate"))]
+mod records;
+mod statement;
+mod tls;
+mod topics;
+#[cfg(feature = "consume")]
+mod turn;
+#[cfg(feature = "consume")]
+mod wait;
+mod wake;
+#[cfg(feature = "publish")]
+mod watch;
+
+#[cfg(feature = "consume")]
+pub use consume::PgConsume;
+#[cfg(feature = "operate")]
+pub use operate::PgOperate;
+#[cfg(feature = "publish")]
+pub use publish::PgPublish;
+/// The driver, for the transaction that [`PgPublish::enqueue_in`](crate::PgPublish) takes.
+#[cfg(feature = "publish")]
+pub use tokio_postgres;

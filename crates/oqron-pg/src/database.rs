@@ -1,0 +1,311 @@
+//! Connections: a pool, a deadline for each call, and statements in the two ways that poolers allow.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use oqron_core::{Config, Error, Namespace};
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::address::Address;
+use crate::error::{Attempt, leaves_connection_usable};
+use crate::statement::{Statement, for_schema};
+use crate::topics::Topics;
+
+pub(crate) type Param<'a> = &'a (dyn ToSql + Sync);
+
+/// What the planner may use. Every statement is written for one plan: rows by their key, claims along an index. On a table
+/// that is empty one moment and full the next, statistics would choose others: a sort, a scan of everything, a hash.
+const PLANS: [&str; 7] = [
+    "enable_seqscan=off",
+    "enable_bitmapscan=off",
+    "enable_hashjoin=off",
+    "enable_mergejoin=off",
+    "enable_sort=off",
+    "enable_incremental_sort=off",
+    "jit=off",
+];
+
+/// One database with its schema. Shared by the clones of an adapter.
+pub(crate) struct Database {
+    pool: Pool,
+    driver: tokio_postgres::Config,
+    tls: MakeRustlsConnect,
+    pub(crate) namespace: Namespace,
+    pub(crate) schema: String,
+    pub(crate) shown: String,
+    pub(crate) call_timeout: Duration,
+    /// Not behind a transaction pooler: prepared statements, `LISTEN` and session locks work.
+    pub(crate) prepared: bool,
+    pub(crate) topics: Topics,
+    pub(crate) wake_marks: Mutex<HashMap<i32, i64>>,
+    begin: String,
+    texts: Mutex<HashMap<usize, Arc<str>>>,
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("address", &self.shown)
+            .field("schema", &self.schema)
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    /// Connects, checks the server's version and brings the schema up to date.
+    pub(crate) async fn open(config: &Config) -> Result<Arc<Self>, Error> {
+        let Address {
+            driver,
+            trust,
+            schema,
+            prepared,
+            pool_size,
+            shown,
+        } = Address::read(&config.url)?;
+        let tls = crate::tls::connector(&trust)?;
+        // A little less than the caller waits, so that the server's own answer comes first and its locks are free.
+        let timeout_ms = (config.call_timeout.as_millis() * 95 / 100).clamp(1, i32::MAX as u128);
+        let mut pooled = driver.clone();
+        let mut begin = "begin isolation level read committed".to_owned();
+        if prepared {
+            let user_options = driver.get_options().unwrap_or_default();
+            let mut options = format!(
+                "{user_options} -c statement_timeout={timeout_ms} -c idle_in_transaction_session_timeout={timeout_ms} \
+                 -c plan_cache_mode=force_generic_plan -c default_transaction_isolation=read\\ committed"
+            );
+            for plan in PLANS {
+                options.push_str(" -c ");
+                options.push_str(plan);
+            }
+            pooled.options(options.trim());
+        } else {
+            // Behind a pooler a session is not ours; what is set must end with the transaction.
+            begin.push_str(&format!("; set local statement_timeout = {timeout_ms}"));
+            for plan in PLANS {
+                begin.push_str("; set local ");
+                begin.push_str(plan);
+            }
+        }
+        let manager = Manager::from_config(
+            pooled,
+            tls.clone(),
+            ManagerConfig {
+                recycling_method: RecyclingMethod::Fast,
+            },
+        );
+        let pool = Pool::builder(manager)
+            .max_size(pool_size)
+            .build()
+            .map_err(|error| Error::Invalid {
+                what: "url",
+                problem: format!("no pool can be made: {error}"),
+            })?;
+        let database = Self {
+            pool,
+            driver,
+            tls,
+            namespace: config.namespace.clone(),
+            schema,
+            shown,
+            call_timeout: config.call_timeout,
+            prepared,
+            topics: Topics::default(),
+            wake_marks: Mutex::default(),
+            begin,
+            texts: Mutex::default(),
+        };
+        crate::migrate::migrate(&database).await?;
+        Ok(Arc::new(database))
+    }
+
+    pub(crate) fn attempt(&self, action: &'static str) -> Attempt<'_> {
+        Attempt {
+            backend: &self.shown,
+            action,
+            timeout: self.call_timeout,
+        }
+    }
+
+    /// Text and types of a statement for this schema.
+    pub(crate) fn text_of(&self, statement: &'static Statement) -> Arc<str> {
+        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        texts
+            .entry(statement.text.as_ptr() as usize)
+            .or_insert_with(|| for_schema(statement.text, &self.schema).into())
+            .clone()
+    }
+
+    /// A connection for one call, which has to end within the call timeout.
+    pub(crate) async fn connection(&self, action: &'static str) -> Result<Connection<'_>, Error> {
+        let deadline = Instant::now() + self.call_timeout;
+        let attempt = self.attempt(action);
+        let client = timeout_at(deadline, self.pool.get())
+            .await
+            .map_err(|_| attempt.timed_out())?
+            .map_err(|error| attempt.of_pool(error))?;
+        Ok(Connection {
+            client: Some(client),
+            database: self,
+            attempt,
+            deadline,
+            unusable: AtomicBool::new(false),
+        })
+    }
+
+    /// One statement in a transaction of its own.
+    pub(crate) async fn query(
+        &self,
+        action: &'static str,
+        statement: &'static Statement,
+        params: &[Param<'_>],
+    ) -> Result<Vec<Row>, Error> {
+        self.connection(action).await?.query(statement, params).await
+    }
+
+    /// A connection of its own beside the pool, for listening.
+    #[cfg(any(feature = "publish", feature = "consume"))]
+    pub(crate) async fn connect_alone(
+        &self,
+    ) -> Result<
+        (
+            tokio_postgres::Client,
+            tokio_postgres::Connection<
+                tokio_postgres::Socket,
+                <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>>::Stream,
+            >,
+        ),
+        Error,
+    > {
+        let attempt = self.attempt("open a listening connection");
+        tokio::time::timeout(self.call_timeout, self.driver.connect(self.tls.clone()))
+            .await
+            .map_err(|_| attempt.timed_out())?
+            .map_err(|error| attempt.of_driver(&error))
+    }
+}
+
+/// A connection lent for one call. Given back to the pool when it is dropped, unless an answer is still under way: then
+/// it is closed, and the server ends what it does at its own timeout.
+pub(crate) struct Connection<'a> {
+    client: Option<Object>,
+    database: &'a Database,
+    pub(crate) attempt: Attempt<'a>,
+    deadline: Instant,
+    unusable: AtomicBool,
+}
+
+impl Connection<'_> {
+    fn client(&self) -> &Object {
+        self.client
+            .as_ref()
+            .expect("it is taken out only when the connection is dropped")
+    }
+
+    pub(crate) fn client_mut(&mut self) -> &mut Object {
+        self.client
+            .as_mut()
+            .expect("it is taken out only when the connection is dropped")
+    }
+
+    /// Waits for an answer until the deadline.
+    pub(crate) async fn within<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Error> {
+        self.unusable.store(true, Ordering::Relaxed);
+        match timeout_at(self.deadline, answer).await {
+            Ok(Ok(value)) => {
+                self.unusable.store(false, Ordering::Relaxed);
+                Ok(value)
+            }
+            Ok(Err(error)) => {
+                self.unusable
+                    .store(!leaves_connection_usable(&error), Ordering::Relaxed);
+                Err(self.attempt.of_driver(&error))
+            }
+            Err(_) => Err(self.attempt.timed_out()),
+        }
+    }
+
+    /// One statement in a transaction of its own.
+    pub(crate) async fn query(
+        &self,
+        statement: &'static Statement,
+        params: &[Param<'_>],
+    ) -> Result<Vec<Row>, Error> {
+        let ready = self.ready(statement).await?;
+        if self.database.prepared {
+            return self.within(self.send(&ready, params)).await;
+        }
+        self.within(async {
+            let (begun, rows, ended) =
+                futures::join!(self.begin(), self.send(&ready, params), self.commit());
+            begun?;
+            let rows = rows?;
+            ended?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    /// What has to be there before statements are sent one behind the other without waiting.
+    pub(crate) async fn ready(&self, statement: &'static Statement) -> Result<Ready, Error> {
+        let text = self.database.text_of(statement);
+        if self.database.prepared {
+            let prepared = self
+                .within(self.client().prepare_typed_cached(&text, statement.types))
+                .await?;
+            Ok(Ready::Prepared(prepared))
+        } else {
+            Ok(Ready::Text(text, statement.types))
+        }
+    }
+
+    /// Sends a statement when it is first polled; futures that are polled in order are a pipeline.
+    pub(crate) async fn send(
+        &self,
+        ready: &Ready,
+        params: &[Param<'_>],
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        match ready {
+            Ready::Prepared(statement) => self.client().query(statement, params).await,
+            Ready::Text(text, types) => {
+                let typed: Vec<(Param<'_>, Type)> =
+                    params.iter().copied().zip(types.iter().cloned()).collect();
+                self.client().query_typed(text, &typed).await
+            }
+        }
+    }
+
+    pub(crate) async fn begin(&self) -> Result<(), tokio_postgres::Error> {
+        self.client().batch_execute(&self.database.begin).await
+    }
+
+    pub(crate) async fn commit(&self) -> Result<(), tokio_postgres::Error> {
+        self.client().batch_execute("commit").await
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take()
+            && self.unusable.load(Ordering::Relaxed)
+        {
+            drop(Object::take(client));
+        }
+    }
+}
+
+/// A statement that can be sent without another round trip.
+pub(crate) enum Ready {
+    Prepared(tokio_postgres::Statement),
+    Text(Arc<str>, &'static [Type]),
+}

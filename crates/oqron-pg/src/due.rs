@@ -1,0 +1,98 @@
+//! When the next lease ends and the next scheduled job starts, looked up as often as it is cheap.
+//!
+//! Leases end in the order of the clock, so an index finds the next one. While a session pins an old snapshot the entries of
+//! settled leases stay in it, and the look walks over them; then it is done less often, and the last answer serves.
+
+use std::time::{Duration, Instant};
+
+/// A look that takes longer is not repeated before it has cost only a twentieth of the time.
+const CHEAP: Duration = Duration::from_millis(1);
+const PAUSE_TIMES: u32 = 20;
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// A commit can be later than the time that it wrote, so scheduled jobs are looked for this far below the mark.
+const LATE_COMMIT_MS: i64 = 1_000;
+
+/// What one topic's turns remember of it.
+#[derive(Default)]
+pub(crate) struct Due {
+    /// The last answer: what comes first.
+    next: Option<Instant>,
+    look_again_at: Option<Instant>,
+    /// By the server's clock: leases that ended before it are reclaimed, scheduled jobs before it promoted.
+    ready_until_ms: i64,
+}
+
+/// Lower bounds for the two indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct From {
+    pub(crate) lease_until: i64,
+    pub(crate) run_at: i64,
+}
+
+impl Due {
+    pub(crate) fn look_is_due(&self, now: Instant) -> bool {
+        self.look_again_at.is_none_or(|at| now >= at)
+    }
+
+    /// Where to begin; `full`: without marks.
+    pub(crate) fn from(&self, full: bool) -> From {
+        if full {
+            return From { lease_until: 0, run_at: 0 };
+        }
+        From {
+            lease_until: self.ready_until_ms,
+            run_at: (self.ready_until_ms - LATE_COMMIT_MS).max(0),
+        }
+    }
+
+    /// After everything that was ready at this time of the server's was taken.
+    pub(crate) fn ready_until(&mut self, server_now_ms: i64) {
+        self.ready_until_ms = self.ready_until_ms.max(server_now_ms);
+    }
+
+    /// After a look.
+    pub(crate) fn looked(&mut self, now: Instant, due_in: Option<Duration>, took: Duration) {
+        self.next = due_in.map(|due_in| now + due_in);
+        self.look_again_at = (took > CHEAP).then(|| now + (took * PAUSE_TIMES).min(PAUSE_MAX));
+    }
+
+    /// After a claim that gave leases of this length, without a look.
+    pub(crate) fn leased(&mut self, now: Instant, lease_ttl: Duration) {
+        let ends = now + lease_ttl;
+        self.next = Some(self.next.map_or(ends, |next| next.min(ends)));
+    }
+
+    /// The last answer, as it is now.
+    pub(crate) fn due_in(&self, now: Instant) -> Option<Duration> {
+        self.next.map(|next| next.saturating_duration_since(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cheap_look_is_repeated_and_a_dear_one_is_not() {
+        let now = Instant::now();
+        let mut due = Due::default();
+        assert!(due.look_is_due(now));
+        due.looked(now, Some(Duration::from_secs(3)), CHEAP / 2);
+        assert!(due.look_is_due(now));
+        due.looked(now, Some(Duration::from_secs(3)), Duration::from_millis(10));
+        assert!(!due.look_is_due(now + Duration::from_millis(199)));
+        assert!(due.look_is_due(now + Duration::from_millis(200)));
+        assert_eq!(due.due_in(now + Duration::from_secs(1)), Some(Duration::from_secs(2)));
+        due.leased(now, Duration::from_secs(1));
+        assert_eq!(due.due_in(now), Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn marks_follow_the_clock_of_the_server_and_never_go_back() {
+        let mut due = Due::default();
+        due.ready_until(50_000);
+        due.ready_until(40_000);
+        assert_eq!(due.from(false), From { lease_until: 50_000, run_at: 49_000 });
+        assert_eq!(due.from(true), From { lease_until: 0, run_at: 0 });
+    }
+}

@@ -1,0 +1,401 @@
+-- Version 1: all tables, and the functions that other statements share. `oqron.` is replaced by the configured schema.
+--
+-- jobs       what has not ended: small and hot. One row a job; a claim and a settlement rewrite it.
+-- finished   what has ended: append-only, trimmed in bounded batches.
+-- ids        ids that outlive their record.
+--
+-- Invariant: an id of a topic is in at most one of `jobs` and `finished`. A job moves between them in one statement.
+-- All times are milliseconds since 1970 by the clock of the server; the view `oqron.overview` shows them to people.
+-- States: 0 scheduled, 1 waiting, 2 active, 3 completed, 4 failed, 5 cancelled.
+
+create sequence oqron.ages;
+create sequence oqron.tokens;
+
+create table oqron.topics (
+    id        integer generated always as identity primary key,
+    namespace text collate "C" not null,
+    name      text collate "C" not null,
+    paused    boolean not null default false,
+    has_jobs  boolean not null default false,
+    unique (namespace, name)
+);
+
+create table oqron.jobs (
+    seq              bigint not null,   -- the job's age: the order of the adds
+    created_at       bigint not null,
+    run_at           bigint not null,
+    started_at       bigint,
+    lease_until      bigint,            -- set while active
+    token            bigint,            -- of the current or last lease
+    request          bigint,            -- the turn that gave the lease
+    retain_ms        bigint,            -- null: without a limit of time
+    retain_count     bigint,            -- null: without a limit of number
+    id_window_ms     bigint not null,
+    topic            integer not null,
+    priority         integer not null,
+    attempts         integer not null default 0,
+    stalls           integer not null default 0,
+    max_stalls       integer,           -- of the lease
+    state            smallint not null,
+    lane             smallint not null, -- of a waiting job: 0 stalled, 1 came back or came late, 2 was added
+    payload_format   smallint not null,
+    at_most_once     boolean not null default false, -- of the lease
+    cancel_requested boolean not null default false,
+    settled          boolean not null default false, -- the last lease ended by a settlement
+    id               text collate "C" not null,
+    worker           text collate "C",
+    extras           text,
+    progress         text,
+    error            text,
+    logs             text[],            -- JSON, one line an element
+    timeline         text[],            -- JSON, one event an element
+    payload          bytea not null,
+    primary key (topic, id)
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0,
+        autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
+
+-- What was added, in the order of claims: claims begin at a remembered mark, see docs/decisions/0004-postgres-claim.md.
+create index jobs_added on oqron.jobs (topic, priority, seq) where state = 1 and lane = 2;
+-- What appears below every mark: stalled, retried, released, promoted, or added in somebody's transaction.
+create index jobs_returned on oqron.jobs (topic, lane, priority, seq) where state = 1 and lane < 2;
+create index jobs_scheduled on oqron.jobs (topic, run_at) where state = 0;
+create index jobs_leases on oqron.jobs (topic, lease_until) where state = 2;
+create index jobs_held on oqron.jobs (topic, worker, request) where state = 2;
+
+create table oqron.finished (
+    seq              bigint not null,
+    created_at       bigint not null,
+    run_at           bigint not null,
+    started_at       bigint,
+    finished_at      bigint not null,
+    expires_at       bigint not null,   -- the largest number: never
+    token            bigint,
+    retain_ms        bigint,
+    retain_count     bigint,
+    id_window_ms     bigint not null,
+    topic            integer not null,
+    priority         integer not null,
+    attempts         integer not null,
+    stalls           integer not null,
+    state            smallint not null,
+    payload_format   smallint not null,
+    result_format    smallint,
+    cancel_requested boolean not null,
+    settled          boolean not null,
+    id               text collate "C" not null,
+    worker           text collate "C",
+    extras           text,
+    progress         text,
+    error            text,
+    logs             text[],
+    timeline         text[],
+    payload          bytea not null,
+    result           bytea,
+    primary key (topic, id)
+);
+create index finished_by_end on oqron.finished (topic, state, finished_at, seq);
+create index finished_by_expiry on oqron.finished (topic, expires_at, seq) where state <> 4;
+
+create table oqron.ids (
+    topic       integer not null,
+    id          text collate "C" not null,
+    known_until bigint not null,        -- an add of the id until then is answered as existing
+    kept_until  bigint not null,        -- a settlement repeated until then is answered as accepted
+    token       bigint,
+    worker      text collate "C",
+    primary key (topic, id)
+);
+create index ids_by_end on oqron.ids (topic, kept_until);
+
+-- The requests that a worker has made, so that a repeated one is recognised. Rows are added and never changed: a row that
+-- is rewritten by each turn becomes a chain of dead versions while somebody holds an old snapshot.
+create table oqron.turns (
+    topic   integer not null,
+    worker  text collate "C" not null,
+    request bigint not null,
+    xid     xid8 not null,
+    primary key (topic, worker, request)
+);
+
+create table oqron.workers (
+    namespace  text collate "C" not null,
+    id         text collate "C" not null,
+    info       text not null,           -- JSON
+    seen_at    bigint not null,
+    primary key (namespace, id)
+);
+
+create table oqron.locks (
+    namespace  text collate "C" not null,
+    name       text collate "C" not null,
+    token      bigint not null,
+    held_until bigint not null,         -- 0: nobody holds it; the row stays, so that tokens go on
+    primary key (namespace, name)
+);
+
+-- Workers that came up short and wait for a wake-up. Rows are added and removed, never changed, and found by their time.
+create unlogged table oqron.waiters (
+    topic  integer not null,
+    since  bigint not null,
+    key    bigint not null,             -- of the presence: its advisory lock and its channel
+    due_at bigint,                      -- when it will look by itself; null: it knows of nothing
+    primary key (topic, since, key)
+);
+
+-- Publishers that wait for the end of a job.
+create unlogged table oqron.watchers (
+    topic       integer not null,
+    id          text collate "C" not null,
+    channel     text collate "C" not null,
+    watch_until bigint not null,
+    primary key (topic, id, channel)
+);
+
+-- Wake-ups that are due when the transaction of an add_in commits.
+create unlogged table oqron.wakes (
+    id     bigint generated always as identity primary key,
+    topic  integer not null,
+    jobs   integer not null,
+    run_at bigint
+);
+
+create function oqron.now_ms() returns bigint language sql volatile as
+$$ select floor(extract(epoch from clock_timestamp()) * 1000)::bigint $$;
+
+-- The last `at_most` of a list with more behind it.
+create function oqron.newest(old text[], more text[], at_most integer) returns text[] language sql immutable as
+$$ select (coalesce(old, '{}') || coalesce(more, '{}'))
+          [greatest(1, coalesce(cardinality(old), 0) + coalesce(cardinality(more), 0) - at_most + 1):] $$;
+
+-- One event of a timeline. `reason` is JSON: null, or a text in quotes.
+create function oqron.event(at bigint, kind text, worker text, reason text) returns text language sql immutable as
+$$ select '{"at":' || at || ',"kind":"' || kind || '"'
+       || coalesce(',"worker":"' || worker || '"', '') || coalesce(',"reason":' || reason, '') || '}' $$;
+
+-- The advisory lock that a present worker holds; in hexadecimal, the name of its channel.
+create function oqron.presence_key(namespace text, worker text) returns bigint language sql immutable as
+$$ select hashtextextended('oqron.' || '/' || namespace || '/' || worker, 0) $$;
+
+create function oqron.channel(key bigint) returns text language sql immutable as
+$$ select 'oqron_' || to_hex(key) $$;
+
+-- The id of a topic, which is made if it is new.
+create function oqron.topic_id(p_namespace text, p_name text) returns integer language plpgsql as $$
+declare
+    found_id integer;
+begin
+    select id into found_id from oqron.topics where namespace = p_namespace and name = p_name;
+    if found_id is null then
+        insert into oqron.topics (namespace, name) values (p_namespace, p_name) on conflict do nothing;
+        select id into found_id from oqron.topics where namespace = p_namespace and name = p_name;
+    end if;
+    return found_id;
+end $$;
+
+-- Wakes up to `p_jobs` waiters of a topic, those first that have waited longest.
+-- p_run_at  not null: only those that would sleep beyond this time
+-- p_since   waiters before it were woken before: an accelerator, 0 looks at all of the last minute
+-- Returns the next `p_since`. A waiter whose presence is gone is removed and counts for nothing: its lock is free.
+create function oqron.wake(p_topic integer, p_jobs integer, p_run_at bigint, p_since bigint) returns bigint
+language plpgsql as $$
+declare
+    waiter  record;
+    woken   integer := 0;
+    started bigint := oqron.now_ms();
+    mark    bigint := greatest(p_since, started - 1000);
+begin
+    for waiter in
+        select w.since, w.key from oqron.waiters w
+        where w.topic = p_topic and w.since >= greatest(p_since, started - 60000)
+          and (p_run_at is null or w.due_at is null or w.due_at > p_run_at)
+        order by w.since for update skip locked
+    loop
+        if woken >= p_jobs then
+            mark := waiter.since;
+            exit;
+        end if;
+        delete from oqron.waiters w where w.topic = p_topic and w.since = waiter.since and w.key = waiter.key;
+        if not pg_try_advisory_xact_lock_shared(waiter.key) then
+            perform pg_notify(oqron.channel(waiter.key), 'w:' || p_topic);
+            woken := woken + 1;
+        end if;
+    end loop;
+    return case when p_run_at is null then mark else p_since end;
+end $$;
+
+create function oqron.wake_at_commit() returns trigger language plpgsql as $$
+begin
+    perform oqron.wake(new.topic, new.jobs, new.run_at, 0);
+    delete from oqron.wakes where id = new.id;
+    return null;
+end $$;
+
+create constraint trigger wakes_at_commit after insert on oqron.wakes
+    deferrable initially deferred for each row execute function oqron.wake_at_commit();
+
+-- Adds jobs to a topic: all or none. Returns the ids that are new.
+-- p_delays   milliseconds from now, or null; p_run_ats: a time, or null; both null: now
+-- p_lane     2 for a transaction of its own that commits at once, 1 for one of the caller's that may commit late
+-- p_wake     wake the waiters when the transaction commits
+--
+-- Invariant: an id is made at most once. While a job moves from `jobs` to `finished`, an add whose snapshot is older than
+-- the move sees it in neither; so what was inserted is checked again by a second statement with a newer snapshot, and
+-- where snapshots do not get newer (repeatable read) the unique indexes are asked, which know no snapshots.
+create function oqron.enqueue_jobs(
+    p_topic integer, p_ids text[], p_payloads bytea[], p_formats smallint[], p_priorities integer[],
+    p_delays bigint[], p_run_ats bigint[], p_retain_ms bigint[], p_retain_counts bigint[],
+    p_id_windows bigint[], p_extras text[], p_lane smallint, p_wake boolean
+) returns text[] language plpgsql
+set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+    made    text[];
+    known   text[];
+    now     bigint := oqron.now_ms();
+    due     integer;
+    next_at bigint;
+begin
+    -- A transaction gets its number before its jobs get theirs: claims hold their marks back for the transactions they
+    -- see open, and so miss no job of one that commits after a younger one.
+    perform pg_current_xact_id();
+    with given as (
+        select nextval('oqron.ages') as seq, g.* from (
+            select * from unnest(p_ids, p_payloads, p_formats, p_priorities, p_delays, p_run_ats, p_retain_ms,
+                                 p_retain_counts, p_id_windows, p_extras)
+                with ordinality as u(id, payload, format, priority, delay, run_at, retain_ms, retain_count, id_window,
+                                     extras, ord)
+            order by ord
+        ) g
+    ), timed as materialized (
+        select given.*, greatest(coalesce(given.run_at, now + given.delay, now), now) as start_at from given
+    ), inserted as (
+        insert into oqron.jobs (seq, created_at, run_at, retain_ms, retain_count, id_window_ms, topic, priority,
+                                state, lane, payload_format, id, extras, payload)
+        select seq, now, start_at, retain_ms, retain_count, id_window, p_topic, priority,
+               case when start_at > now then 0 else 1 end, p_lane, format, id, extras, payload
+        from timed
+        order by id collate "C", ord -- everybody locks ids in the same order
+        on conflict (topic, id) do nothing
+        returning id, run_at
+    )
+    select array_agg(id), count(*) filter (where run_at <= now), min(run_at) filter (where run_at > now)
+    into made, due, next_at
+    from inserted;
+
+    if made is null then
+        return '{}';
+    end if;
+
+    if current_setting('transaction_isolation') <> 'read committed' then
+        -- A row that this snapshot does not see makes these fail with a serialization error.
+        insert into oqron.finished (seq, created_at, run_at, finished_at, expires_at, id_window_ms, topic, priority,
+                                    attempts, stalls, state, payload_format, cancel_requested, settled, id, payload)
+        select 0, 0, 0, 0, 0, 0, p_topic, 0, 0, 0, -1, 0, false, false, m, '' from unnest(made) m order by m collate "C"
+        on conflict do nothing;
+        delete from oqron.finished f using unnest(made) m where f.topic = p_topic and f.id = m and f.state = -1;
+        insert into oqron.ids (topic, id, known_until, kept_until)
+        select p_topic, m, -1, -1 from unnest(made) m order by m collate "C" on conflict do nothing;
+        delete from oqron.ids i using unnest(made) m where i.topic = p_topic and i.id = m and i.known_until = -1;
+    end if;
+
+    select array_agg(m) into known from unnest(made) m
+    where exists (select from oqron.finished f where f.topic = p_topic and f.id = m)
+       or exists (select from oqron.ids i where i.topic = p_topic and i.id = m and i.known_until > now);
+    if known is not null then
+        delete from oqron.jobs j using unnest(known) k where j.topic = p_topic and j.id = k;
+        select coalesce(array_agg(m), '{}') into made from unnest(made) m where m <> all (known);
+    end if;
+
+    update oqron.topics set has_jobs = true where id = p_topic and not has_jobs;
+    if p_wake and due > 0 then
+        insert into oqron.wakes (topic, jobs) values (p_topic, due);
+    end if;
+    if p_wake and next_at is not null then
+        insert into oqron.wakes (topic, jobs, run_at) values (p_topic, 1, next_at);
+    end if;
+    return made;
+end $$;
+
+-- For other languages: adds one job inside the caller's transaction and returns its id. It appears if and only if the
+-- transaction commits, and wakes a worker then. An id that is known already changes nothing.
+--
+--   select oqron.add_job('shop:production', 'mail', '{"to": "a@example.com"}');
+--   select oqron.add_job('shop:production', 'mail', '{"to": "a@example.com"}', job_id => 'welcome-7', delay => '5 min');
+--
+-- namespace   project:environment                     job_id     1 to 255 bytes; left out: a new one
+-- topic       1 to 128 of A-Z a-z 0-9 . _ -           priority   0 (first) to 2097152
+-- payload     JSON, up to 1 MiB                       delay      up to ten years
+-- keep_for    how long the record is kept after it completed; null: without a limit of time
+-- keep_last   finished records kept in the topic; null: without a limit of number
+-- id_window   how long the id is remembered at least; default 24 hours for a given one, else a minute
+create function oqron.add_job(
+    namespace text, topic text, payload json, job_id text default null, priority integer default 0,
+    delay interval default '0', keep_for interval default '24 hours', keep_last integer default 10000,
+    id_window interval default null
+) returns text language plpgsql as $$
+declare
+    bytes     bytea := convert_to(payload::text, 'UTF8');
+    new_id    text := coalesce(job_id, gen_random_uuid()::text);
+    delay_ms  bigint := ceil(extract(epoch from delay) * 1000);
+    keep_ms   bigint := ceil(extract(epoch from keep_for) * 1000);
+    window_ms bigint := ceil(extract(epoch from coalesce(
+        id_window, case when job_id is null then interval '1 minute' else interval '24 hours' end)) * 1000);
+    ten_years constant bigint := 316224000000;
+begin
+    if namespace is null or namespace !~ '^[A-Za-z0-9._-]{1,128}:[A-Za-z0-9._-]{1,128}$' then
+        raise exception 'namespace % is not valid: it is project:environment, each 1 to 128 of A-Z a-z 0-9 . _ -',
+            coalesce(quote_literal(namespace), 'null') using errcode = 'invalid_parameter_value';
+    elsif topic is null or topic !~ '^[A-Za-z0-9._-]{1,128}$' then
+        raise exception 'topic % is not valid: it is 1 to 128 of A-Z a-z 0-9 . _ -',
+            coalesce(quote_literal(topic), 'null') using errcode = 'invalid_parameter_value';
+    elsif payload is null then
+        raise exception 'payload is null; a JSON null is ''null''' using errcode = 'invalid_parameter_value';
+    elsif octet_length(bytes) > 1048576 then
+        raise exception 'payload bytes: % is over the limit of 1048576; nothing was written', octet_length(bytes)
+            using errcode = 'invalid_parameter_value';
+    elsif octet_length(convert_to(new_id, 'UTF8')) not between 1 and 255 or new_id ~ '[\u0001-\u001f\u007f-\u009f]' then
+        raise exception 'job id % is not valid: it is 1 to 255 bytes without control characters', quote_literal(new_id)
+            using errcode = 'invalid_parameter_value';
+    elsif priority is null or priority not between 0 and 2097152 then
+        raise exception 'priority % is not valid: it is 0 (first) to 2097152', priority
+            using errcode = 'invalid_parameter_value';
+    elsif delay_ms is null or delay_ms not between 0 and ten_years then
+        raise exception 'delay % is not valid: it is 0 to ten years', delay using errcode = 'invalid_parameter_value';
+    elsif keep_ms not between 0 and ten_years then
+        raise exception 'keep_for % is not valid: it is null or 0 to ten years', keep_for
+            using errcode = 'invalid_parameter_value';
+    elsif keep_last < 0 then
+        raise exception 'keep_last % is not valid: it is null or at least 0', keep_last
+            using errcode = 'invalid_parameter_value';
+    elsif window_ms not between 0 and ten_years then
+        raise exception 'id_window % is not valid: it is 0 to ten years', id_window
+            using errcode = 'invalid_parameter_value';
+    end if;
+    perform oqron.enqueue_jobs(
+        oqron.topic_id(namespace, topic), array[new_id], array[bytes], array[101::smallint], array[priority],
+        array[delay_ms], array[null::bigint], array[keep_ms], array[keep_last::bigint], array[window_ms],
+        array[null::text], 1::smallint, true);
+    return new_id;
+end $$;
+
+-- Everything that is kept of every job, with the columns that the programs read.
+create view oqron.records as
+    select topic, id, seq, created_at, run_at, started_at, null::bigint as finished_at, token, retain_ms, retain_count,
+           id_window_ms, priority, attempts, stalls, state, payload_format, null::smallint as result_format,
+           cancel_requested, settled, worker, extras, progress, error, logs, timeline, payload, null::bytea as result
+    from oqron.jobs
+    union all
+    select topic, id, seq, created_at, run_at, started_at, finished_at, token, retain_ms, retain_count,
+           id_window_ms, priority, attempts, stalls, state, payload_format, result_format,
+           cancel_requested, settled, worker, extras, progress, error, logs, timeline, payload, result
+    from oqron.finished;
+
+-- For people.
+create view oqron.overview as
+    select t.namespace, t.name as topic, r.id,
+           (array['scheduled', 'waiting', 'active', 'completed', 'failed', 'cancelled'])[r.state + 1] as state,
+           r.priority, r.attempts, r.stalls, r.worker, r.progress, r.error,
+           to_timestamp(r.created_at / 1000.0) as created_at, to_timestamp(r.run_at / 1000.0) as run_at,
+           to_timestamp(r.started_at / 1000.0) as started_at, to_timestamp(r.finished_at / 1000.0) as finished_at,
+           case when r.payload_format = 101 then convert_from(r.payload, 'UTF8') end as payload,
+           case when r.result_format = 101 then convert_from(r.result, 'UTF8') end as result
+    from oqron.records r join oqron.topics t on t.id = r.topic;

@@ -1,0 +1,248 @@
+//! Adding jobs.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use oqron_core::time::millis;
+use oqron_core::{
+    Config, EnqueueOutcome, Enqueued, Error, Finished, JobRef, Limits, NewJob, Publish, Start, TopicName,
+};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Row, Transaction};
+
+use crate::database::{Database, Param};
+use crate::error::corrupt;
+use crate::statement::statement;
+use crate::wake::Wake;
+use crate::watch::Watch;
+
+statement!(
+    ENQUEUE,
+    "sql/publish/enqueue.sql",
+    [
+        INT4, TEXT_ARRAY, BYTEA_ARRAY, INT2_ARRAY, INT4_ARRAY, INT8_ARRAY, INT8_ARRAY, INT8_ARRAY, INT8_ARRAY,
+        INT8_ARRAY, TEXT_ARRAY, INT2, BOOL
+    ]
+);
+
+/// Publishes to PostgreSQL. Cheap to clone; clones share their connections.
+#[derive(Clone, Debug)]
+pub struct PgPublish {
+    pub(crate) database: Arc<Database>,
+    limits: Limits,
+    watch: Arc<Watch>,
+}
+
+/// Where a job that was just added stands: see the column `lane`.
+#[derive(Clone, Copy)]
+enum Commit {
+    /// In a transaction of its own that commits at once.
+    Now,
+    /// When the caller's transaction does, which may be late: below the marks of all claims.
+    WithTheCaller,
+}
+
+impl PgPublish {
+    /// Connects and brings the schema up to date.
+    ///
+    /// # Errors
+    /// A URL that does not do, a server that cannot be reached, refuses access or is too old, a schema that is newer than
+    /// this version of Oqron.
+    pub async fn connect(config: &Config) -> Result<Self, Error> {
+        let database = Database::open(config).await?;
+        Ok(Self {
+            watch: Arc::new(Watch::new(database.clone())),
+            database,
+            limits: config.limits.clone(),
+        })
+    }
+
+    /// Adds jobs inside a transaction of the caller's own: they appear if and only if it commits, and wake a worker then.
+    /// The transaction must be on the database (not the server alone) that this publisher's URL names. Under repeatable
+    /// read or serializable, an id that somebody else added since the transaction began is a serialization error.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &mut oqron_pg::tokio_postgres::Client, publish: oqron_pg::PgPublish,
+    /// #     topic: oqron_core::TopicName, job: oqron_core::NewJob) -> Result<(), Box<dyn std::error::Error>> {
+    /// let transaction = client.transaction().await?;
+    /// transaction.execute("insert into orders (id) values ($1)", &[&7]).await?;
+    /// publish.enqueue_in(&transaction, &topic, &[job]).await?;
+    /// transaction.commit().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As `enqueue`; after an error of the database the transaction is aborted, as after any other.
+    ///
+    /// # Cancel safety
+    /// After dropping the future, roll the transaction back: the jobs may or may not be in it.
+    pub async fn enqueue_in(
+        &self,
+        transaction: &Transaction<'_>,
+        topic: &TopicName,
+        jobs: &[NewJob],
+    ) -> Result<Vec<Enqueued>, Error> {
+        let action = "add jobs in a transaction";
+        self.limits.check_enqueue(jobs)?;
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Made outside of the transaction, so that no other adder of a new topic waits for it.
+        let topic = self.database.topic_made(action, topic).await?;
+        let attempt = self.database.attempt(action);
+        let text = self.database.text_of(&ENQUEUE);
+        let columns = Columns::of(jobs);
+        let params = columns.params(&topic, Commit::WithTheCaller);
+        let typed: Vec<(Param<'_>, Type)> = params.into_iter().zip(ENQUEUE.types.iter().cloned()).collect();
+        let rows = tokio::time::timeout(
+            self.database.call_timeout,
+            transaction.query_typed(&text, &typed),
+        )
+        .await
+        .map_err(|_| attempt.timed_out())?
+        .map_err(|error| attempt.of_driver(&error))?;
+        read_enqueued(jobs, &rows)
+    }
+}
+
+#[async_trait]
+impl Publish for PgPublish {
+    async fn enqueue(&self, topic: &TopicName, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
+        let action = "add jobs";
+        self.limits.check_enqueue(jobs)?;
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let topic = self.database.topic_made(action, topic).await?;
+        let columns = Columns::of(jobs);
+        let connection = self.database.connection(action).await?;
+        let rows = connection
+            .query(&ENQUEUE, &columns.params(&topic, Commit::Now))
+            .await?;
+        let enqueued = read_enqueued(jobs, &rows)?;
+        let mut due = 0;
+        let mut next = None;
+        for (job, answer) in jobs.iter().zip(&enqueued) {
+            match (answer.outcome, job.options.start) {
+                (EnqueueOutcome::Existing, _) => {}
+                (EnqueueOutcome::Created, Start::Now) => due += 1,
+                (EnqueueOutcome::Created, start) => {
+                    let at = match start {
+                        Start::At(time) => time,
+                        // By this machine's clock: it only decides whether a sleeper is woken to look again.
+                        Start::After(delay) => oqron_core::Timestamp::now().after(delay),
+                        Start::Now => oqron_core::Timestamp::now(),
+                    };
+                    next = Some(next.map_or(at, |next: oqron_core::Timestamp| next.min(at)));
+                }
+            }
+        }
+        if due > 0 {
+            self.database.wake(&connection, topic, Wake::Jobs(due)).await;
+        }
+        if let Some(at) = next {
+            self.database
+                .wake(&connection, topic, Wake::At(at.as_millis()))
+                .await;
+        }
+        Ok(enqueued)
+    }
+
+    async fn finished(&self, job: &JobRef) -> Result<Finished, Error> {
+        self.watch.finished(job).await
+    }
+}
+
+crate::records::impl_records!(PgPublish);
+
+/// A batch as arrays, one a column.
+struct Columns<'a> {
+    ids: Vec<&'a str>,
+    payloads: Vec<&'a [u8]>,
+    formats: Vec<i16>,
+    priorities: Vec<i32>,
+    delays: Vec<Option<i64>>,
+    times: Vec<Option<i64>>,
+    retain_ms: Vec<Option<i64>>,
+    retain_counts: Vec<Option<i64>>,
+    id_windows: Vec<i64>,
+    extras: Vec<Option<String>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(jobs: &'a [NewJob]) -> Self {
+        let all = || jobs.iter();
+        Self {
+            ids: all().map(|job| job.id.as_str()).collect(),
+            payloads: all().map(|job| &*job.payload.bytes).collect(),
+            formats: all()
+                .map(|job| i16::try_from(job.payload.format.number()).unwrap_or(i16::MAX))
+                .collect(),
+            priorities: all().map(|job| job.options.priority as i32).collect(),
+            delays: all()
+                .map(|job| match job.options.start {
+                    Start::After(delay) => Some(millis(delay)),
+                    _ => None,
+                })
+                .collect(),
+            times: all()
+                .map(|job| match job.options.start {
+                    Start::At(time) => Some(time.as_millis()),
+                    _ => None,
+                })
+                .collect(),
+            retain_ms: all()
+                .map(|job| job.options.retention.max_age.map(millis))
+                .collect(),
+            retain_counts: all()
+                .map(|job| job.options.retention.max_count.map(i64::from))
+                .collect(),
+            id_windows: all().map(|job| millis(job.options.id_window)).collect(),
+            extras: all().map(|job| job.options.extras()).collect(),
+        }
+    }
+
+    fn params(&'a self, topic: &'a i32, commit: Commit) -> [Param<'a>; 13] {
+        let (lane, wake): (&i16, &bool) = match commit {
+            Commit::Now => (&2, &false),
+            Commit::WithTheCaller => (&1, &true),
+        };
+        [
+            topic,
+            &self.ids,
+            &self.payloads,
+            &self.formats,
+            &self.priorities,
+            &self.delays,
+            &self.times,
+            &self.retain_ms,
+            &self.retain_counts,
+            &self.id_windows,
+            &self.extras,
+            lane,
+            wake,
+        ]
+    }
+}
+
+fn read_enqueued(jobs: &[NewJob], rows: &[Row]) -> Result<Vec<Enqueued>, Error> {
+    let made: Vec<&str> = rows
+        .first()
+        .ok_or_else(|| corrupt("answer to an add", "it is empty"))?
+        .try_get(0)
+        .map_err(|error| corrupt("answer to an add", error))?;
+    let mut made: HashSet<&str> = made.into_iter().collect();
+    Ok(jobs
+        .iter()
+        .map(|job| {
+            // The first of two with the same id is the one that was made.
+            let outcome = if made.remove(job.id.as_str()) {
+                EnqueueOutcome::Created
+            } else {
+                EnqueueOutcome::Existing
+            };
+            Enqueued::new(job.id.clone(), outcome)
+        })
+        .collect())
+}

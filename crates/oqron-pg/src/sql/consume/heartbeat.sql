@@ -1,0 +1,60 @@
+/* oqron:consume:heartbeat
+   Renews the leases that a worker lists, stores what their handlers reported, and takes back those that it does not list.
+   $1 topic  $2 worker  $3 lease in ms  $4 the last request whose leases it knows  $5 no lease of it is older than this
+   request (a mark)  and arrays, one element a lease: $6 job ids  $7 tokens  $8 progress (JSON)  $9 log lines (JSON), joined by
+   newlines
+   Returns a row for each lease that was renewed: its place in the arrays, from 1, and whether its cancellation was
+   requested; what has no row is lost. In each row, and in one with `ord` null if there is none: the next mark, and how many
+   jobs went back to waiting.
+   Invariant: a lease is renewed only under its token and worker; rows are locked in the order of ids, as a turn does. */
+with clock as materialized (
+    select oqron.now_ms() as now
+), listed as materialized (
+    select * from unnest($6::text[], $7::bigint[], $8::text[], $9::text[])
+        with ordinality as g(id, token, progress, logs, ord)
+), held as materialized (
+    select g.*, j.cancel_requested, j.request
+    from listed g join oqron.jobs j on j.topic = $1 and j.id = g.id
+    where j.state = 2 and j.token = g.token and j.worker = $2
+    order by j.id
+    for update of j
+), renewed as (
+    update oqron.jobs j
+    set lease_until = c.now + $3,
+        progress = coalesce(h.progress, j.progress),
+        logs = case when h.logs is null then j.logs
+                    else oqron.newest(j.logs, string_to_array(h.logs, E'\n'), 100) end
+    from held h, clock c
+    where j.topic = $1 and j.id = h.id
+), unlisted as materialized (
+    -- Locked by somebody else: a turn or a reclaim is just ending it.
+    select j.id, j.cancel_requested from oqron.jobs j
+    where j.topic = $1 and j.worker = $2 and j.state = 2 and j.request >= $5 and j.request <= $4
+      and j.token <> all ($7::bigint[])
+    order by j.request
+    limit 1000
+    for update skip locked
+), gone as (
+    delete from oqron.jobs j using unlisted u, clock c
+    where j.topic = $1 and j.id = u.id and u.cancel_requested
+    returning j.seq, j.created_at, j.run_at, j.started_at, c.now as finished_at, j.token, j.retain_ms, j.retain_count,
+              j.id_window_ms, j.topic, j.priority, greatest(j.attempts - 1, 0) as attempts, j.stalls, 5::smallint as state,
+              j.payload_format, null::smallint as result_format, j.cancel_requested, false as settled, j.id, j.worker,
+              j.extras, j.progress, j.error, j.logs,
+              oqron.newest(j.timeline, array[oqron.event(c.now, 'cancelled', $2, '"cancelled on request"')], 50) as timeline,
+              j.payload, null::bytea as result
+), --include end
+, back as (
+    update oqron.jobs j
+    set state = 1, lane = 1, attempts = greatest(j.attempts - 1, 0), lease_until = null, settled = false,
+        timeline = oqron.newest(j.timeline, array[oqron.event(c.now, 'released', $2, '"its worker does not hold it"')], 50)
+    from unlisted u, clock c
+    where j.topic = $1 and j.id = u.id and not u.cancel_requested
+    returning j.id
+), answer as materialized (
+    select least((select min(request) from held), $4 + 1) as mark, (select count(*) from back) as back
+)
+select h.ord::integer, h.cancel_requested,
+       -- More than are taken back in one call would hide behind the mark.
+       case when (select count(*) from unlisted) >= 1000 then 0 else a.mark end as mark, a.back
+from answer a left join held h on true

@@ -1,0 +1,10 @@
+/* oqron:operate:list_scheduled
+   A page of scheduled jobs by their time.
+   $1 topic  $2 limit  $3 $4 $5 after this time, age (and 0)
+   Returns rows of `records` with the place of each in the order: a, b, c. */
+select r.*, r.run_at as a, r.seq as b, 0::bigint as c
+from (
+    select id from oqron.jobs where topic = $1 and state = 0 and (run_at, seq, 0::bigint) > ($3, $4, $5)
+    order by run_at, seq limit $2
+) j join oqron.records r on r.topic = $1 and r.id = j.id and r.state = 0
+order by a, b

@@ -1,0 +1,116 @@
+//! Registering as a waiter: only when a claim came up short, and only if this process does not believe to be registered.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use oqron_core::time::millis;
+use oqron_core::{Error, WorkerId};
+
+use crate::consume::{PgConsume, lock};
+use crate::database::Connection;
+use crate::marks::Ranges;
+use crate::statement::statement;
+
+statement!(WAIT, "sql/consume/wait.sql", [INT4, INT8, INT8, INT8]);
+statement!(
+    MISSED,
+    "sql/consume/missed.sql",
+    [INT4, INT4_ARRAY, INT8_ARRAY, INT4_ARRAY, INT8]
+);
+
+/// Those who wake believe a registration for a minute; it is renewed well before, by a worker that looks every 30 s.
+const RENEW_AFTER: Duration = Duration::from_secs(25);
+
+/// Who is present in this process, and what each waits for.
+#[derive(Default)]
+pub(crate) struct Registrations {
+    present: Mutex<HashMap<WorkerId, i64>>,
+    waiting: Mutex<HashMap<(i32, i64), Registration>>,
+}
+
+#[derive(Clone, Copy)]
+struct Registration {
+    since: i64,
+    made: Instant,
+    due: Option<Instant>,
+}
+
+impl Registrations {
+    pub(crate) fn present(&self, worker: WorkerId, key: i64) {
+        lock(&self.present).insert(worker, key);
+    }
+
+    pub(crate) fn absent(&self, worker: &WorkerId, key: i64) {
+        lock(&self.present).remove(worker);
+        lock(&self.waiting).retain(|(_, waits), _| *waits != key);
+    }
+
+    pub(crate) fn woken(&self, topic: i32, key: i64) {
+        lock(&self.waiting).remove(&(topic, key));
+    }
+}
+
+impl PgConsume {
+    /// Registers the worker as a waiter of the topic. Without a presence nobody could wake it.
+    pub(crate) async fn wait_for_wakeup(
+        &self,
+        connection: &Connection<'_>,
+        topic: i32,
+        worker: &WorkerId,
+        due_in: Option<Duration>,
+    ) {
+        let registrations = &self.memory.registrations;
+        let Some(key) = lock(&registrations.present).get(worker).copied() else {
+            return;
+        };
+        let now = Instant::now();
+        let due = due_in.map(|due_in| now + due_in);
+        let last = lock(&registrations.waiting).get(&(topic, key)).copied();
+        // One that says a later time would not be woken for less; one that says an earlier time is woken too often.
+        if let Some(last) = last
+            && now < last.made + RENEW_AFTER
+            && match (last.due, due) {
+                (None, _) => true,
+                (Some(last), Some(due)) => last + Duration::from_millis(50) >= due,
+                (Some(_), None) => false,
+            }
+        {
+            return;
+        }
+        if let Err(error) = self.register(connection, topic, key, last, due_in, due).await {
+            tracing::debug!(%error, "not registered as a waiter; the safety poll will do");
+        }
+    }
+
+    async fn register(
+        &self,
+        connection: &Connection<'_>,
+        topic: i32,
+        key: i64,
+        last: Option<Registration>,
+        due_in: Option<Duration>,
+        due: Option<Instant>,
+    ) -> Result<(), Error> {
+        let due_at = due_in.map(|due_in| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            millis(now.saturating_add(due_in))
+        });
+        let last_since = last.map(|last| last.since);
+        let rows = connection.query(&WAIT, &[&topic, &key, &due_at, &last_since]).await?;
+        let since = rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or(0);
+        lock(&self.memory.registrations.waiting).insert(
+            (topic, key),
+            Registration { since, made: Instant::now(), due },
+        );
+        // A job that was committed between the claim and the registration has woken nobody.
+        let ranges: Ranges = self.memory.of_topic(topic, |memory| memory.marks.ranges());
+        connection
+            .query(
+                &MISSED,
+                &[&topic, &ranges.from_priority, &ranges.from_seq, &ranges.to_priority, &due_at],
+            )
+            .await?;
+        Ok(())
+    }
+}

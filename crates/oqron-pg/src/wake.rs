@@ -1,0 +1,42 @@
+//! Waking workers that wait, after the transaction that gave them work.
+
+use std::sync::PoisonError;
+
+use crate::database::{Connection, Database};
+use crate::statement::statement;
+
+statement!(WAKE, "sql/shared/wake.sql", [INT4, INT4, INT8, INT8]);
+
+/// Whom to wake.
+#[derive(Clone, Copy)]
+pub(crate) enum Wake {
+    /// So many waiters: there are as many jobs.
+    Jobs(i32),
+    /// One that would sleep beyond this time.
+    At(i64),
+}
+
+impl Database {
+    /// A lost hint costs time and never a job, so a failure is only logged.
+    pub(crate) async fn wake(&self, connection: &Connection<'_>, topic: i32, wake: Wake) {
+        let mark = {
+            let marks = self.wake_marks.lock().unwrap_or_else(PoisonError::into_inner);
+            marks.get(&topic).copied().unwrap_or(0)
+        };
+        let (jobs, run_at) = match wake {
+            Wake::Jobs(jobs) => (jobs, None),
+            Wake::At(time) => (1, Some(time)),
+        };
+        // Waiters registered in a transaction that committed late stand below the mark for a moment.
+        let since = (mark - 1_000).max(0);
+        match connection.query(&WAKE, &[&topic, &jobs, &run_at, &since]).await {
+            Ok(rows) => {
+                if let (None, Some(Ok(next))) = (run_at, rows.first().map(|row| row.try_get(0))) {
+                    let mut marks = self.wake_marks.lock().unwrap_or_else(PoisonError::into_inner);
+                    marks.insert(topic, next);
+                }
+            }
+            Err(error) => tracing::debug!(%error, "a wake-up was lost"),
+        }
+    }
+}
