@@ -173,14 +173,19 @@ impl TopicTask {
         self.jobs.is_empty() && self.ended.is_empty() && self.hooks.is_empty() && self.line.is_free()
     }
 
-    /// Jobs that may be claimed now. Everything that is claimed and not settled takes a slot, so the leases of a topic
-    /// are never more than its concurrency, and a heartbeat always holds all of them.
+    /// Slots that nothing takes. Everything that is claimed and not settled takes one, so the leases of a topic are never
+    /// more than its concurrency, and a heartbeat always holds all of them.
+    fn free(&self) -> u32 {
+        let taken = u32::try_from(self.jobs.len() + self.ended.len()).unwrap_or(u32::MAX);
+        self.parts.shared.options.concurrency.saturating_sub(taken)
+    }
+
+    /// Jobs that may be claimed now.
     fn claimable(&mut self, now: Instant) -> u32 {
         if !self.is_working() || *self.paused.borrow() || self.hooks.len() >= HOOKS_MAX {
             return 0;
         }
-        let taken = u32::try_from(self.jobs.len() + self.ended.len()).unwrap_or(u32::MAX);
-        let free = self.parts.shared.options.concurrency.saturating_sub(taken);
+        let free = self.free();
         match &mut self.throttled {
             Some(throttled) => free.min(throttled.allowed(now)),
             None => free,
@@ -200,17 +205,16 @@ impl TopicTask {
         let (settlements, offered) = fill(&mut self.ended);
         let options = &self.parts.shared.options;
         let (lease_ttl, delivery, max_stalls) = (options.lock_ttl, options.delivery, options.max_stalls);
-        let claim = match self.claimable(now) {
-            0 => None,
-            max => Some(Claim {
-                max,
-                lease_ttl,
-                delivery,
-                max_stalls,
-            }),
-        };
+        let max = self.claimable(now);
+        let claim = (max > 0).then_some(Claim {
+            max,
+            lease_ttl,
+            delivery,
+            max_stalls,
+        });
+        // The backend wakes who got less than was asked for. Slots that were not asked for are this task's to remember.
+        self.is_hungry = self.free() > max;
         if claim.is_some() {
-            self.is_hungry = false;
             self.due_at = None;
             self.asked_at = now;
         }

@@ -42,7 +42,9 @@ fn child(blocks_for: u32) {
 
 fn say(line: &str) {
     // Not through the test's capture.
-    writeln!(std::io::stdout(), "{line}").unwrap();
+    std::io::stdout()
+        .write_all(format!("{line}\n").as_bytes())
+        .unwrap();
 }
 
 struct Told {

@@ -59,6 +59,20 @@ async fn starts_are_throttled_and_none_is_late() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_that_arrives_while_starts_are_throttled_is_not_forgotten() {
+    let world = World::new().await;
+    let worker = Worker::new(JOBS, async |ctx: Context<u32>| Ok(*ctx.data()));
+    let worker = world.start(worker.concurrency(5).throttle(1, seconds(10))).await;
+    let start = Instant::now();
+    world.ended(&world.add(1).await).await;
+    sleep(seconds(1)).await;
+    world.ended(&world.add(2).await).await;
+    let took = start.elapsed();
+    assert!(took >= seconds(10) && took < seconds(11), "{took:?}");
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_paused_worker_takes_nothing_until_it_is_resumed() {
     let world = World::new().await;
     let worker = Worker::new(JOBS, async |_: Context<u32>| Ok(1)).paused();
