@@ -30,7 +30,10 @@
 //!
 //! oqron_testing::conformance!(Memory);
 //! ```
-#![allow(clippy::unwrap_used, reason = "a case is a test: an error of the backend fails it")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a case is a test: an error of the backend fails it"
+)]
 
 pub mod backend;
 pub mod bench;
@@ -38,9 +41,25 @@ pub mod cases;
 pub mod worker;
 
 pub mod adding;
+pub mod cancelling;
 pub mod claiming;
+pub mod dead_letters;
+pub mod finished;
+pub mod heartbeats;
 pub mod ids;
+pub mod limits;
+pub mod lists;
+pub mod locks;
+pub mod namespaces;
+pub mod pausing;
+pub mod payloads;
+pub mod purging;
+pub mod retention;
+pub mod settling;
+pub mod stalls;
 pub mod turns;
+pub mod wakeups;
+pub mod workers;
 
 pub use backend::{Backend, Handles, run};
 pub use bench::Bench;
