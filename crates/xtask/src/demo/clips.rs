@@ -1,11 +1,11 @@
 //! Six short clips in Y4M, each of its own content, made here so that the demo needs no download.
 
-/// The size of a picture, and how many of them a clip has: four seconds that take about as long to encode, enough to kill
-/// a worker in the middle.
+/// The size of a picture, and how many of them a clip has: four seconds, which take about as long to encode, enough to
+/// kill a worker in the middle.
 pub(super) const WIDTH: usize = 320;
 pub(super) const HEIGHT: usize = 180;
-pub(super) const FRAMES: usize = 48;
-const FRAMES_PER_SECOND: usize = 12;
+pub(super) const FRAMES: usize = 72;
+const FRAMES_PER_SECOND: usize = 18;
 
 /// How far the camera moves over a picture that is larger than what it sees.
 const MARGIN: usize = 128;

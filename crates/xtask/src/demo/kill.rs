@@ -5,11 +5,16 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::{api::Api, follow::Followed, programs::Program};
+use super::{
+    CONCURRENCY,
+    api::{Api, Job},
+    follow::Followed,
+    programs::Program,
+};
 use crate::error::Error;
 
 /// Neither hardly begun nor nearly done.
-const MIDDLE: std::ops::RangeInclusive<u8> = 30..=80;
+const MIDDLE: std::ops::RangeInclusive<u8> = 20..=80;
 
 /// A worker that was killed, and the job that it had in hands.
 pub(super) struct Killed {
@@ -21,25 +26,29 @@ pub(super) struct Killed {
     pub(super) recovered_after: Option<Duration>,
 }
 
-/// Kills the worker of a job whose encode is in the middle, if there is one.
+/// Kills the worker of a job whose encode is in the middle, if there is one, and if another worker has nothing better to do
+/// than to take the job over: what is measured then is how fast the death is noticed, not how long an encode takes.
 pub(super) fn in_the_middle(
     workers: &mut Vec<Program>,
     jobs: &mut [Followed],
     api: &Api,
 ) -> Result<Option<Killed>, Error> {
-    for (number, followed) in jobs.iter_mut().enumerate() {
-        let Some(worker) = worker_in_the_middle_of(followed, workers) else {
+    for number in 0..jobs.len() {
+        let Some(worker) = worker_in_the_middle_of(&jobs[number], workers) else {
             continue;
         };
+        if !another_is_free(jobs, &workers[worker].name) {
+            continue;
+        }
         // What the API says is a moment old. A frozen worker cannot finish meanwhile, so it is frozen, looked at again,
         // and only then killed.
         workers[worker].signal(Signal::STOP)?;
-        followed.ask(api)?;
-        if worker_in_the_middle_of(followed, workers) != Some(worker) {
+        jobs[number].ask(api)?;
+        if worker_in_the_middle_of(&jobs[number], workers) != Some(worker) {
             workers[worker].signal(Signal::CONT)?;
             continue;
         }
-        let percent = followed.job.as_ref().map_or(0, |job| job.percent());
+        let percent = jobs[number].job.as_ref().map_or(0, Job::percent);
         let program = workers.remove(worker);
         let name = program.name.clone();
         program.kill()?;
@@ -58,10 +67,7 @@ impl Killed {
     /// Notes the recovery once another worker is seen at work on the job, or has ended it.
     pub(super) fn watch(&mut self, jobs: &[Followed]) -> Option<Duration> {
         let job = jobs[self.job].job.as_ref()?;
-        let by_another = job
-            .worker
-            .as_ref()
-            .is_some_and(|worker| !is_of(worker, &self.worker));
+        let by_another = job.worker.as_ref().is_some_and(|worker| *worker != self.worker);
         let recovered = self.recovered_after.is_none() && job.stalls > 0 && by_another;
         if !recovered {
             return None;
@@ -76,11 +82,17 @@ fn worker_in_the_middle_of(followed: &Followed, workers: &[Program]) -> Option<u
         .job
         .as_ref()
         .filter(|job| job.is_active() && MIDDLE.contains(&job.percent()))?;
-    let worker = job.worker.as_ref()?;
-    workers.iter().position(|program| is_of(worker, &program.name))
+    workers
+        .iter()
+        .position(|program| Some(&program.name) == job.worker.as_ref())
 }
 
-/// A worker's id begins with, or holds, the name that it was given.
-fn is_of(worker_id: &str, name: &str) -> bool {
-    worker_id.contains(name)
+fn another_is_free(jobs: &[Followed], worker: &str) -> bool {
+    let mut jobs = jobs.iter().filter_map(|followed| followed.job.as_ref());
+    let nothing_waits = jobs.clone().all(|job| job.is_active() || job.has_ended());
+    let busy = jobs
+        .by_ref()
+        .filter(|job| job.is_active() && job.worker.as_deref() != Some(worker))
+        .count();
+    nothing_waits && busy < CONCURRENCY
 }

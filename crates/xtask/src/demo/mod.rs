@@ -33,9 +33,11 @@ use crate::{
     run::run as run_program,
 };
 
-const ENCODED_WITHIN: Duration = Duration::from_secs(300);
+const ENCODED_WITHIN: Duration = Duration::from_secs(600);
 const ASK_EVERY: Duration = Duration::from_millis(100);
 const WORKERS: [&str; 2] = ["worker-1", "worker-2"];
+/// Jobs that a worker runs at the same time.
+const CONCURRENCY: usize = 2;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -141,6 +143,7 @@ impl Run {
             self.folder.join("encoded").display().to_string(),
         ));
         variables.push(("OQRON_WORKER_NAME", name.into()));
+        variables.push(("OQRON_WORKER_CONCURRENCY", CONCURRENCY.to_string()));
         variables.push(("OQRON_WORKER_LOCK_TTL", "5s".into()));
         variables.push(("OQRON_WORKER_HEARTBEAT", "1s".into()));
         Program::start(name, program, &variables, &self.folder)
