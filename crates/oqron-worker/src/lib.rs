@@ -3,8 +3,8 @@
 //!
 //! In the order in which a job goes through it:
 //! - `worker`, `options`, `handler`, `hooks`: what a user says, checked with all complaints at once;
-//! - `runtime`, `handle`, `shutdown`: starts and ends the tasks below, and owns them;
-//! - `topic`, `turn`, `throttle`, `inbox`: one task a topic, which claims, starts and settles;
+//! - `runtime`, `running`, `handle`, `shutdown`: starts and ends the tasks below, and owns them;
+//! - `topic`, `demand`, `throttle`, `turn`, `inbox`: one task a topic, which claims, starts and settles;
 //! - `runner`, `context`, `attempt`, `signal`, `report`: one task a job, and what it shares with the handler;
 //! - `decide`: what becomes of an attempt, a pure function;
 //! - `vitals`, `heart`, `ward`, `lease`, `watchdog`, `presence`: a thread that renews every lease of the process and
@@ -15,6 +15,7 @@ mod attempt;
 mod backoff;
 mod context;
 mod decide;
+mod demand;
 mod error;
 mod handle;
 mod handler;
@@ -27,6 +28,7 @@ mod panics;
 mod presence;
 mod report;
 mod runner;
+mod running;
 mod runtime;
 mod shutdown;
 mod signal;

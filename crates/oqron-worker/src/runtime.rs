@@ -7,28 +7,23 @@ use oqron_core::{Config, Consume, Namespace, TopicName, WorkerId, WorkerInfo};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::timeout;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::attempt::TopicShared;
-use crate::heart::ToHeart;
 use crate::inbox::{Inbox, Inboxes};
 use crate::options::shutdown_grace;
 use crate::report::Bell;
 use crate::runner::Runner;
-use crate::sweeper::Sweeper;
-use crate::topic::{Completions, Parts, Phase, TopicTask};
-use crate::vitals::{Alive, Connector, Place, Vitals};
+use crate::running::Running;
+use crate::sweeper::{Completions, Sweeper};
+use crate::topic::{Parts, Phase, TopicTask};
+use crate::vitals::{Connector, Place, Vitals};
 use crate::{Error, RuntimeHandle, Worker};
 
 /// How long handlers have to finish after the shutdown began, unless said otherwise.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
-/// Between the signal of a shutdown and the end of the handlers' futures.
-const STOP_TIME: Duration = Duration::from_secs(2);
-/// For settling what is left, after that.
-const SETTLE_TIME: Duration = Duration::from_secs(2);
 /// Messages that wait for the heart. Each topic's task sends one at a time and waits for its place.
 const HEART_INBOX: usize = 256;
 
@@ -274,77 +269,4 @@ impl fmt::Debug for Runtime {
             .field("topics", &topics)
             .finish_non_exhaustive()
     }
-}
-
-/// A runtime under way. Dropping it aborts everything.
-struct Running {
-    worker: WorkerId,
-    grace: Duration,
-    alive: Alive,
-    heart: mpsc::Sender<ToHeart>,
-    phase: watch::Sender<Phase>,
-    tasks: JoinSet<Result<(), Error>>,
-    sweeping: JoinSet<()>,
-    stop_sweeping: CancellationToken,
-}
-
-impl Running {
-    /// Resolves only when a part ended that should not.
-    async fn broken(&mut self) -> Error {
-        tokio::select! {
-            Some(joined) = self.tasks.join_next() => match outcome(joined) {
-                Ok(()) => Error::Broken { part: "a topic's task", problem: "it returned".into() },
-                Err(error) => error,
-            },
-            error = self.alive.ended() => error,
-        }
-    }
-
-    /// From "no more jobs" to "nothing runs".
-    async fn stop(&mut self) -> Result<(), Error> {
-        self.stop_sweeping.cancel();
-        self.phase.send_replace(Phase::Draining);
-        if let Ok(drained) = timeout(self.grace, self.drained()).await {
-            return drained;
-        }
-        info!(grace = ?self.grace, "the grace is over: running handlers are told to stop");
-        let cut_after = STOP_TIME;
-        let told = self.heart.send(ToHeart::ShutDown { cut_after }).await;
-        if told.is_err() {
-            return Err(self.alive.ended().await);
-        }
-        if let Ok(drained) = timeout(STOP_TIME + SETTLE_TIME, self.drained()).await {
-            return drained;
-        }
-        self.phase.send_replace(Phase::Abandoning);
-        self.drained().await
-    }
-
-    /// # Cancel safety
-    /// Yes.
-    async fn drained(&mut self) -> Result<(), Error> {
-        while !self.tasks.is_empty() {
-            tokio::select! {
-                Some(joined) = self.tasks.join_next() => outcome(joined)?,
-                error = self.alive.ended() => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    async fn leave(mut self) {
-        // The sweeper's last call is bounded by the backend's own timeout.
-        while self.sweeping.join_next().await.is_some() {}
-        self.alive.leave().await;
-        debug!("left");
-    }
-}
-
-fn outcome(joined: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
-    joined.unwrap_or_else(|error| {
-        Err(Error::Broken {
-            part: "a topic's task",
-            problem: error.to_string(),
-        })
-    })
 }

@@ -1,19 +1,43 @@
 //! Removes what is over its retention, in one process of those that work on the same topics.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use oqron_core::{Consume, LockName, Token, TopicName};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
-
-use crate::topic::Completions;
 
 /// Between two sweeps, and between two tries to be the one who sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Half as long again as a round, so that a late renewal does not lose it.
 const LOCK_TTL: Duration = Duration::from_secs(90);
+
+/// After so many completions of this process, finished records are swept without waiting for the minute.
+const MANY: u64 = 5_000;
+
+/// Counts completions for the sweeper.
+#[derive(Default)]
+pub(crate) struct Completions {
+    count: AtomicU64,
+    many: Notify,
+}
+
+impl Completions {
+    pub(crate) fn add(&self, count: u64) {
+        let before = self.count.fetch_add(count, Ordering::Relaxed);
+        if before / MANY != (before + count) / MANY {
+            self.many.notify_one();
+        }
+    }
+
+    /// Resolves after every few thousand.
+    pub(crate) async fn many(&self) {
+        self.many.notified().await;
+    }
+}
 
 pub(crate) struct Sweeper {
     backend: Arc<dyn Consume>,

@@ -5,11 +5,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use oqron_core::{Claim, Consume, Lease, Outcome, Settled, Turned};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
@@ -17,25 +16,18 @@ use tracing::{debug, error, info, warn};
 use crate::Error;
 use crate::attempt::{Attempt, TopicShared};
 use crate::backoff::Backoff;
+use crate::demand::Demand;
 use crate::heart::ToHeart;
 use crate::inbox::{Inbox, Inboxes};
 use crate::lease::fence_at;
 use crate::report::Report;
 use crate::runner::{Ended, Runner};
-use crate::throttle::Throttled;
+use crate::sweeper::Completions;
 use crate::turn::{Line, Offered, Request, Said, fill};
 use crate::ward::News;
 
-/// What a lost wake-up costs at most.
-const SAFETY_POLL: Duration = Duration::from_secs(30);
-/// Where nobody can send wake-ups.
-const POLL_WITHOUT_CHANNEL: Duration = Duration::from_secs(1);
-/// The shortest pause before asking again for what is due: clocks are read in whole milliseconds.
-const DUE_PAUSE_MIN: Duration = Duration::from_millis(2);
 /// Hooks under way at most; over that no job is claimed.
 const HOOKS_MAX: usize = 1_000;
-/// After so many completions of this process, finished records are swept without waiting for the minute.
-const SWEEP_EVERY: u64 = 5_000;
 
 /// How often quick jobs are waited for before a turn is sent.
 const GATHER_ROUNDS: usize = 8;
@@ -48,27 +40,6 @@ pub(crate) enum Phase {
     Draining,
     /// What is left, is left to its lease.
     Abandoning,
-}
-
-/// Counts completions for the sweeper.
-#[derive(Default)]
-pub(crate) struct Completions {
-    count: AtomicU64,
-    many: Notify,
-}
-
-impl Completions {
-    fn add(&self, count: u64) {
-        let before = self.count.fetch_add(count, Ordering::Relaxed);
-        if before / SWEEP_EVERY != (before + count) / SWEEP_EVERY {
-            self.many.notify_one();
-        }
-    }
-
-    /// Resolves after every few thousand.
-    pub(crate) async fn many(&self) {
-        self.many.notified().await;
-    }
 }
 
 /// What a topic's task is made of.
@@ -90,7 +61,7 @@ pub(crate) struct Parts {
 pub(crate) struct TopicTask {
     parts: Parts,
     paused: watch::Receiver<bool>,
-    throttled: Option<Throttled>,
+    demand: Demand,
     jobs: JoinSet<Ended>,
     hooks: JoinSet<()>,
     /// To be settled, oldest first.
@@ -99,17 +70,13 @@ pub(crate) struct TopicTask {
     request: Option<(Arc<Request>, Vec<Offered>)>,
     last_number: u64,
     backoff: Backoff,
-    /// There may be jobs that this worker has not asked for.
-    is_hungry: bool,
-    asked_at: Instant,
-    due_at: Option<Instant>,
 }
 
 impl TopicTask {
     pub(crate) fn new(parts: Parts) -> Self {
         Self {
             paused: parts.inbox.paused.subscribe(),
-            throttled: parts.shared.options.throttle.map(Throttled::new),
+            demand: Demand::new(parts.shared.options.throttle, Instant::now()),
             jobs: JoinSet::new(),
             hooks: JoinSet::new(),
             ended: VecDeque::new(),
@@ -117,9 +84,6 @@ impl TopicTask {
             request: None,
             last_number: 0,
             backoff: Backoff::default(),
-            is_hungry: true,
-            asked_at: Instant::now(),
-            due_at: None,
             parts,
         }
     }
@@ -156,9 +120,9 @@ impl TopicTask {
                     Said::Answer(Err(problem)) => self.back_off(&problem),
                     Said::SendAgain => self.send(),
                 },
-                () = self.parts.inbox.woken() => self.is_hungry = true,
+                () = self.parts.inbox.woken() => self.demand.wake(),
                 // The other end is held by `parts`, so it cannot go.
-                _ = self.paused.changed() => self.is_hungry = true,
+                _ = self.paused.changed() => self.demand.wake(),
                 Some(_) = self.hooks.join_next(), if !self.hooks.is_empty() => {}
                 () = sleep_until(alarm.unwrap_or_else(Instant::now)), if alarm.is_some() => {}
             }
@@ -185,11 +149,7 @@ impl TopicTask {
         if !self.is_working() || *self.paused.borrow() || self.hooks.len() >= HOOKS_MAX {
             return 0;
         }
-        let free = self.free();
-        match &mut self.throttled {
-            Some(throttled) => free.min(throttled.allowed(now)),
-            None => free,
-        }
+        self.demand.allowed(self.free(), now)
     }
 
     /// Sends a turn if the line is free and there is a reason for one.
@@ -198,8 +158,8 @@ impl TopicTask {
             return;
         }
         let now = Instant::now();
-        self.is_hungry |= now >= self.ask_at();
-        if self.ended.is_empty() && !(self.is_hungry && self.claimable(now) > 0) {
+        let asks = self.demand.is_due(now, self.parts.inboxes.has_channel()) && self.claimable(now) > 0;
+        if self.ended.is_empty() && !asks {
             return;
         }
         let (settlements, offered) = fill(&mut self.ended);
@@ -212,12 +172,7 @@ impl TopicTask {
             delivery,
             max_stalls,
         });
-        // The backend wakes who got less than was asked for. Slots that were not asked for are this task's to remember.
-        self.is_hungry = self.free() > max;
-        if claim.is_some() {
-            self.due_at = None;
-            self.asked_at = now;
-        }
+        self.demand.asked(max, self.free(), now);
         self.last_number += 1;
         let request = Request {
             number: self.last_number,
@@ -269,13 +224,7 @@ impl TopicTask {
             self.backoff.reset();
         }
         let now = Instant::now();
-        self.is_hungry |= turned.more;
-        if !turned.paused && request.claim.is_some() {
-            self.due_at = turned.due_in.map(|due| now + due.max(DUE_PAUSE_MIN));
-        }
-        if let Some(throttled) = &mut self.throttled {
-            throttled.started(now, u32::try_from(turned.leases.len()).unwrap_or(u32::MAX));
-        }
+        self.demand.answered(&turned, request.claim.is_some(), now);
         let fence = fence_at(request.first_sent, self.parts.shared.options.lock_ttl);
         let begin = |lease: Lease| Attempt::new(Arc::clone(&self.parts.shared), lease, now, fence);
         let begun: Vec<_> = turned.leases.into_iter().map(begin).collect();
@@ -404,24 +353,13 @@ impl TopicTask {
         })
     }
 
-    /// When to ask for jobs without having been woken.
-    fn ask_at(&self) -> Instant {
-        let poll = if self.parts.inboxes.has_channel() {
-            SAFETY_POLL
-        } else {
-            POLL_WITHOUT_CHANNEL
-        };
-        let poll_at = self.asked_at + poll;
-        self.due_at.map_or(poll_at, |due| due.min(poll_at))
-    }
-
     /// When there is something to do though nothing happens; `None` while only an event can change that.
     fn alarm(&mut self) -> Option<Instant> {
         let now = Instant::now();
         let at = if self.claimable(now) > 0 {
-            Some(self.ask_at())
+            Some(self.demand.ask_at(self.parts.inboxes.has_channel()))
         } else {
-            self.throttled.as_ref().and_then(Throttled::next)
+            self.demand.next_start()
         };
         // What is due now waits for the line, for a slot or for the end of a pause, and these are events.
         at.filter(|at| *at > now)
