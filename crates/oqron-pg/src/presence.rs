@@ -27,7 +27,7 @@ pub(crate) async fn join(consume: &PgConsume, worker: &WorkerInfo) -> Result<Box
         return Ok(Box::new(Unconnected { database, worker: worker.id.clone(), info, key }));
     }
     let setup = format!(
-        "select pg_advisory_lock({key}); listen \"oqron_{key:x}\"; set application_name = 'oqron worker'"
+        "select pg_advisory_lock_shared({key}); listen \"oqron_{key:x}\"; set application_name = 'oqron worker'"
     );
     let listening = Listening::open(&database, &setup).await?;
     consume.memory.registrations.present(worker.id.clone(), key);

@@ -21,7 +21,7 @@ statement!(
     ENQUEUE,
     "sql/publish/enqueue.sql",
     [
-        INT4, TEXT_ARRAY, BYTEA_ARRAY, INT2_ARRAY, INT4_ARRAY, INT8_ARRAY, INT8_ARRAY, INT8_ARRAY, INT8_ARRAY,
+        INT4, TEXT_ARRAY, BYTEA_ARRAY, INT4_ARRAY, INT4_ARRAY, INT8_ARRAY, INT8_ARRAY, INT8_ARRAY, INT8_ARRAY,
         INT8_ARRAY, TEXT_ARRAY, INT2, BOOL
     ]
 );
@@ -160,7 +160,7 @@ crate::records::impl_records!(PgPublish);
 struct Columns<'a> {
     ids: Vec<&'a str>,
     payloads: Vec<&'a [u8]>,
-    formats: Vec<i16>,
+    formats: Vec<i32>,
     priorities: Vec<i32>,
     delays: Vec<Option<i64>>,
     times: Vec<Option<i64>>,
@@ -177,7 +177,7 @@ impl<'a> Columns<'a> {
             ids: all().map(|job| job.id.as_str()).collect(),
             payloads: all().map(|job| &*job.payload.bytes).collect(),
             formats: all()
-                .map(|job| i16::try_from(job.payload.format.number()).unwrap_or(i16::MAX))
+                .map(|job| i32::from(job.payload.format.number()))
                 .collect(),
             priorities: all().map(|job| job.options.priority as i32).collect(),
             delays: all()

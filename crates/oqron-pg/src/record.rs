@@ -37,7 +37,7 @@ fn json_list<T: DeserializeOwned>(row: &Row, column: &str) -> Result<Vec<T>, Err
 }
 
 fn encoded(row: &Row, format: &str, bytes: &str) -> Result<Option<Encoded>, Error> {
-    let (number, bytes): (Option<i16>, Option<Vec<u8>>) = (read(row, format)?, read(row, bytes)?);
+    let (number, bytes): (Option<i32>, Option<Vec<u8>>) = (read(row, format)?, read(row, bytes)?);
     let (Some(number), Some(bytes)) = (number, bytes) else {
         return Ok(None);
     };

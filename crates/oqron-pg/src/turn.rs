@@ -25,7 +25,7 @@ statement!(
     SETTLE,
     "sql/consume/settle.sql",
     [
-        INT4, TEXT, TEXT_ARRAY, INT8_ARRAY, INT2_ARRAY, INT8_ARRAY, BYTEA_ARRAY, INT2_ARRAY, TEXT_ARRAY, TEXT_ARRAY,
+        INT4, TEXT, TEXT_ARRAY, INT8_ARRAY, INT2_ARRAY, INT8_ARRAY, BYTEA_ARRAY, INT4_ARRAY, TEXT_ARRAY, TEXT_ARRAY,
         TEXT_ARRAY, TEXT_ARRAY
     ]
 );
@@ -187,7 +187,7 @@ struct Columns<'a> {
     outcomes: Vec<i16>,
     delays: Vec<i64>,
     results: Vec<Option<&'a [u8]>>,
-    result_formats: Vec<Option<i16>>,
+    result_formats: Vec<Option<i32>>,
     errors: Vec<Option<String>>,
     reasons: Vec<Option<String>>,
     progress: Vec<Option<String>>,
@@ -218,7 +218,7 @@ impl<'a> Columns<'a> {
         self.delays.push(delay.map_or(0, millis));
         self.results.push(result.map(|result| &*result.bytes));
         self.result_formats
-            .push(result.map(|result| i16::try_from(result.format.number()).unwrap_or(i16::MAX)));
+            .push(result.map(|result| i32::from(result.format.number())));
         self.errors.push(failure.map(json));
         self.reasons
             .push(reason.map(|reason| json(&clip(&reason, ERROR_BYTES_MAX))));
@@ -346,7 +346,7 @@ fn read_lease(id: &str, row: &Row) -> Result<Lease, Error> {
     let what = "job record";
     let id = JobId::new(id).map_err(|error| corrupt(what, error))?;
     let token: i64 = read(row, "token")?;
-    let format: i16 = read(row, "payload_format")?;
+    let format: i32 = read(row, "payload_format")?;
     let format = u16::try_from(format).map_err(|_| corrupt(what, format!("payload_format is {format}")))?;
     let payload: Vec<u8> = read(row, "payload")?;
     let created_at = Timestamp::from_millis(read(row, "created_at")?);

@@ -25,7 +25,8 @@ const RENEW_AFTER: Duration = Duration::from_secs(25);
 /// Who is present in this process, and what each waits for.
 #[derive(Default)]
 pub(crate) struct Registrations {
-    present: Mutex<HashMap<WorkerId, i64>>,
+    /// With the number of presences: a worker can join again before its last one is gone.
+    present: Mutex<HashMap<WorkerId, (i64, u32)>>,
     waiting: Mutex<HashMap<(i32, i64), Registration>>,
 }
 
@@ -38,11 +39,18 @@ struct Registration {
 
 impl Registrations {
     pub(crate) fn present(&self, worker: WorkerId, key: i64) {
-        lock(&self.present).insert(worker, key);
+        lock(&self.present).entry(worker).or_insert((key, 0)).1 += 1;
     }
 
     pub(crate) fn absent(&self, worker: &WorkerId, key: i64) {
-        lock(&self.present).remove(worker);
+        let mut present = lock(&self.present);
+        if let Some((_, presences)) = present.get_mut(worker) {
+            *presences -= 1;
+            if *presences > 0 {
+                return;
+            }
+            present.remove(worker);
+        }
         lock(&self.waiting).retain(|(_, waits), _| *waits != key);
     }
 
@@ -61,7 +69,7 @@ impl PgConsume {
         due_in: Option<Duration>,
     ) {
         let registrations = &self.memory.registrations;
-        let Some(key) = lock(&registrations.present).get(worker).copied() else {
+        let Some((key, _)) = lock(&registrations.present).get(worker).copied() else {
             return;
         };
         let now = Instant::now();

@@ -38,7 +38,7 @@ create table oqron.jobs (
     max_stalls       integer,           -- of the lease
     state            smallint not null,
     lane             smallint not null, -- of a waiting job: 0 stalled, 1 came back or came late, 2 was added
-    payload_format   smallint not null,
+    payload_format   integer not null,
     at_most_once     boolean not null default false, -- of the lease
     cancel_requested boolean not null default false,
     settled          boolean not null default false, -- the last lease ended by a settlement
@@ -78,8 +78,8 @@ create table oqron.finished (
     attempts         integer not null,
     stalls           integer not null,
     state            smallint not null,
-    payload_format   smallint not null,
-    result_format    smallint,
+    payload_format   integer not null,
+    result_format    integer,
     cancel_requested boolean not null,
     settled          boolean not null,
     id               text collate "C" not null,
@@ -215,7 +215,8 @@ begin
             exit;
         end if;
         delete from oqron.waiters w where w.topic = p_topic and w.since = waiter.since and w.key = waiter.key;
-        if not pg_try_advisory_xact_lock_shared(waiter.key) then
+        -- Presences share the lock, so that a worker can join again before its last presence is gone.
+        if not pg_try_advisory_xact_lock(waiter.key) then
             perform pg_notify(oqron.channel(waiter.key), 'w:' || p_topic);
             woken := woken + 1;
         end if;
@@ -242,7 +243,7 @@ create constraint trigger wakes_at_commit after insert on oqron.wakes
 -- the move sees it in neither; so what was inserted is checked again by a second statement with a newer snapshot, and
 -- where snapshots do not get newer (repeatable read) the unique indexes are asked, which know no snapshots.
 create function oqron.enqueue_jobs(
-    p_topic integer, p_ids text[], p_payloads bytea[], p_formats smallint[], p_priorities integer[],
+    p_topic integer, p_ids text[], p_payloads bytea[], p_formats integer[], p_priorities integer[],
     p_delays bigint[], p_run_ats bigint[], p_retain_ms bigint[], p_retain_counts bigint[],
     p_id_windows bigint[], p_extras text[], p_lane smallint, p_wake boolean
 ) returns text[] language plpgsql
@@ -371,7 +372,7 @@ begin
             using errcode = 'invalid_parameter_value';
     end if;
     perform oqron.enqueue_jobs(
-        oqron.topic_id(namespace, topic), array[new_id], array[bytes], array[101::smallint], array[priority],
+        oqron.topic_id(namespace, topic), array[new_id], array[bytes], array[101], array[priority],
         array[delay_ms], array[null::bigint], array[keep_ms], array[keep_last::bigint], array[window_ms],
         array[null::text], 1::smallint, true);
     return new_id;
@@ -380,7 +381,7 @@ end $$;
 -- Everything that is kept of every job, with the columns that the programs read.
 create view oqron.records as
     select topic, id, seq, created_at, run_at, started_at, null::bigint as finished_at, token, retain_ms, retain_count,
-           id_window_ms, priority, attempts, stalls, state, payload_format, null::smallint as result_format,
+           id_window_ms, priority, attempts, stalls, state, payload_format, null::integer as result_format,
            cancel_requested, settled, worker, extras, progress, error, logs, timeline, payload, null::bytea as result
     from oqron.jobs
     union all

@@ -37,7 +37,7 @@ with clock as materialized (
               j.id_window_ms, j.topic, j.priority,
               case when e.at_most_once then j.attempts else greatest(j.attempts - 1, 0) end as attempts,
               case when e.at_most_once then j.stalls else j.stalls + 1 end as stalls,
-              e.ends_as as state, j.payload_format, null::smallint as result_format, j.cancel_requested,
+              e.ends_as as state, j.payload_format, null::integer as result_format, j.cancel_requested,
               false as settled, j.id, j.worker, j.extras, j.progress,
               case when e.ends_as = 5 then j.error
                    when e.at_most_once then '{"kind":"worker_lost","message":"worker lost"}'

@@ -10,7 +10,7 @@
 with clock as materialized (
     select oqron.now_ms() as now
 ), given as materialized (
-    select * from unnest($3::text[], $4::bigint[], $5::smallint[], $6::bigint[], $7::bytea[], $8::smallint[], $9::text[],
+    select * from unnest($3::text[], $4::bigint[], $5::smallint[], $6::bigint[], $7::bytea[], $8::integer[], $9::text[],
                          $10::text[], $11::text[], $12::text[])
         with ordinality as g(id, token, outcome, delay, result, result_format, error, reason, progress, logs, ord)
 ), held as materialized (

@@ -4,7 +4,7 @@
 with old as materialized (
     select id from oqron.workers
     where namespace = $1 and seen_at < oqron.now_ms() - 3600000
-      and pg_try_advisory_xact_lock_shared(oqron.presence_key(namespace, id))
+      and pg_try_advisory_xact_lock(oqron.presence_key(namespace, id))
     limit 100
 ), requests as materialized (
     select t.worker, t.request from old cross join lateral (

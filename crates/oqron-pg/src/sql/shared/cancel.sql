@@ -13,7 +13,7 @@ with clock as materialized (
     where j.topic = $1 and j.id = t.id and t.state <> 2
     returning j.seq, j.created_at, j.run_at, j.started_at, c.now as finished_at, j.token, j.retain_ms, j.retain_count,
               j.id_window_ms, j.topic, j.priority, j.attempts, j.stalls, 5::smallint as state, j.payload_format,
-              null::smallint as result_format, j.cancel_requested, j.settled, j.id, j.worker, j.extras, j.progress,
+              null::integer as result_format, j.cancel_requested, j.settled, j.id, j.worker, j.extras, j.progress,
               j.error, j.logs,
               oqron.newest(j.timeline, array[oqron.event(c.now, 'cancelled', null, '"cancelled on request"')], 50) as timeline,
               j.payload, null::bytea as result
