@@ -190,10 +190,17 @@ mod tests {
     #[test]
     fn defaults_and_our_own_options() {
         let plain = read("postgres://u:p@h/db").unwrap();
-        assert_eq!((plain.schema.as_str(), plain.prepared, plain.pool_size), ("oqron", true, 10));
+        assert_eq!(
+            (plain.schema.as_str(), plain.prepared, plain.pool_size),
+            ("oqron", true, 10)
+        );
         assert_eq!(plain.driver.get_ssl_mode(), SslMode::Prefer);
-        let other = read("postgresql://u:p@h/db?schema=jobs&prepared=false&pool_size=3&connect_timeout=2").unwrap();
-        assert_eq!((other.schema.as_str(), other.prepared, other.pool_size), ("jobs", false, 3));
+        let other =
+            read("postgresql://u:p@h/db?schema=jobs&prepared=false&pool_size=3&connect_timeout=2").unwrap();
+        assert_eq!(
+            (other.schema.as_str(), other.prepared, other.pool_size),
+            ("jobs", false, 3)
+        );
         assert_eq!(other.driver.get_connect_timeout(), Some(&Duration::from_secs(2)));
     }
 
@@ -208,9 +215,18 @@ mod tests {
     fn modes_of_tls_mean_what_they_mean_in_libpq() {
         let trust = |query: &str| read(&format!("postgres://h/db?{query}")).unwrap().trust;
         assert_eq!(trust("sslmode=require"), Trust::Anybody);
-        assert_eq!(trust("sslmode=require&sslrootcert=/ca+1.pem"), Trust::Authority(Some("/ca+1.pem".into())));
-        assert_eq!(trust("sslmode=verify-ca&sslrootcert=%2Fca.pem"), Trust::Authority(Some("/ca.pem".into())));
-        assert_eq!(trust("sslmode=verify-full&sslrootcert=system"), Trust::AuthorityAndName(None));
+        assert_eq!(
+            trust("sslmode=require&sslrootcert=/ca+1.pem"),
+            Trust::Authority(Some("/ca+1.pem".into()))
+        );
+        assert_eq!(
+            trust("sslmode=verify-ca&sslrootcert=%2Fca.pem"),
+            Trust::Authority(Some("/ca.pem".into()))
+        );
+        assert_eq!(
+            trust("sslmode=verify-full&sslrootcert=system"),
+            Trust::AuthorityAndName(None)
+        );
     }
 
     #[test]
@@ -220,13 +236,19 @@ mod tests {
         assert!(complaint("postgres://h/db?prepared=no").contains("\"no\""));
         assert!(complaint("postgres://h/db?pool_size=0").contains("\"0\""));
         for schema in ["", "Jobs", "1a", "a-b", "pg_jobs", "a\"b", &"x".repeat(64)] {
-            assert!(complaint(&format!("postgres://h/db?schema={schema}")).contains("schema"), "{schema}");
+            assert!(
+                complaint(&format!("postgres://h/db?schema={schema}")).contains("schema"),
+                "{schema}"
+            );
         }
     }
 
     #[test]
     fn a_broken_url_shows_no_password() {
         let text = complaint("postgres://u:hunter2@h:port/db?connect_timeout=x&password=hunter2");
-        assert!(!text.contains("hunter2") && text.contains("postgres://h:port/db"), "{text}");
+        assert!(
+            !text.contains("hunter2") && text.contains("postgres://h:port/db"),
+            "{text}"
+        );
     }
 }

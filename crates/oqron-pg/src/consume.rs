@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use oqron_core::limits::SWEEP_JOBS_MAX;
 use oqron_core::{
-    Config, Consume, Error, Heartbeat, Presence, Swept, TopicName, Turn, Turned, Verdict, WorkerId, WorkerInfo,
+    Config, Consume, Error, Heartbeat, Presence, Swept, TopicName, Turn, Turned, Verdict, WorkerId,
+    WorkerInfo,
 };
 
 use crate::database::Database;

@@ -246,8 +246,7 @@ impl Connection<'_> {
             return self.within(self.send(&ready, params)).await;
         }
         self.within(async {
-            let (begun, rows, ended) =
-                futures::join!(self.begin(), self.send(&ready, params), self.commit());
+            let (begun, rows, ended) = futures::join!(self.begin(), self.send(&ready, params), self.commit());
             begun?;
             let rows = rows?;
             ended?;

@@ -37,7 +37,10 @@ impl Due {
     /// Where to begin; `full`: without marks.
     pub(crate) fn from(&self, full: bool) -> From {
         if full {
-            return From { lease_until: 0, run_at: 0 };
+            return From {
+                lease_until: 0,
+                run_at: 0,
+            };
         }
         From {
             lease_until: self.ready_until_ms,
@@ -82,7 +85,10 @@ mod tests {
         due.looked(now, Some(Duration::from_secs(3)), Duration::from_millis(10));
         assert!(!due.look_is_due(now + Duration::from_millis(199)));
         assert!(due.look_is_due(now + Duration::from_millis(200)));
-        assert_eq!(due.due_in(now + Duration::from_secs(1)), Some(Duration::from_secs(2)));
+        assert_eq!(
+            due.due_in(now + Duration::from_secs(1)),
+            Some(Duration::from_secs(2))
+        );
         due.leased(now, Duration::from_secs(1));
         assert_eq!(due.due_in(now), Some(Duration::from_secs(1)));
     }
@@ -92,7 +98,19 @@ mod tests {
         let mut due = Due::default();
         due.ready_until(50_000);
         due.ready_until(40_000);
-        assert_eq!(due.from(false), From { lease_until: 50_000, run_at: 49_000 });
-        assert_eq!(due.from(true), From { lease_until: 0, run_at: 0 });
+        assert_eq!(
+            due.from(false),
+            From {
+                lease_until: 50_000,
+                run_at: 49_000
+            }
+        );
+        assert_eq!(
+            due.from(true),
+            From {
+                lease_until: 0,
+                run_at: 0
+            }
+        );
     }
 }

@@ -76,7 +76,11 @@ impl Attempt<'_> {
         if *code == SqlState::UNDEFINED_DATABASE {
             return Error::Invalid {
                 what: "url",
-                problem: format!("{}: {}; create it, or name another one", self.backend, said.message()),
+                problem: format!(
+                    "{}: {}; create it, or name another one",
+                    self.backend,
+                    said.message()
+                ),
             };
         }
         if *code == SqlState::QUERY_CANCELED || *code == SqlState::LOCK_NOT_AVAILABLE {

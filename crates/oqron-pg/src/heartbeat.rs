@@ -13,7 +13,9 @@ use crate::wake::Wake;
 statement!(
     HEARTBEAT,
     "sql/consume/heartbeat.sql",
-    [INT4, TEXT, INT8, INT8, INT8, TEXT_ARRAY, INT8_ARRAY, TEXT_ARRAY, TEXT_ARRAY]
+    [
+        INT4, TEXT, INT8, INT8, INT8, TEXT_ARRAY, INT8_ARRAY, TEXT_ARRAY, TEXT_ARRAY
+    ]
 );
 statement!(SEEN, "sql/consume/seen.sql", [TEXT, TEXT, INT4, INT8, INT8]);
 
@@ -29,10 +31,7 @@ pub(crate) struct Mark {
     forgotten: i64,
 }
 
-pub(crate) async fn heartbeat(
-    consume: &PgConsume,
-    heartbeat: &Heartbeat<'_>,
-) -> Result<Vec<Verdict>, Error> {
+pub(crate) async fn heartbeat(consume: &PgConsume, heartbeat: &Heartbeat<'_>) -> Result<Vec<Verdict>, Error> {
     at_most("leases in one heartbeat", heartbeat.held.len(), TURN_JOBS_MAX)?;
     let action = "renew leases";
     let database = &consume.database;
@@ -82,7 +81,11 @@ pub(crate) async fn heartbeat(
         let Some(place) = place else { continue };
         let cancelled: bool = row.try_get("cancel_requested").map_err(read)?;
         if let Some(verdict) = verdicts.get_mut(usize::try_from(place - 1).unwrap_or(usize::MAX)) {
-            *verdict = if cancelled { Verdict::Cancelled } else { Verdict::Renewed };
+            *verdict = if cancelled {
+                Verdict::Cancelled
+            } else {
+                Verdict::Renewed
+            };
         }
     }
 

@@ -37,7 +37,7 @@ impl Listening {
             }
         });
         let listening = Self {
-            client: client,
+            client,
             task,
             messages,
         };

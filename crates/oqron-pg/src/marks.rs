@@ -149,9 +149,8 @@ impl Marks {
             self.seen_open.entry(xid).or_insert(now);
         }
         let seen_open = &self.seen_open;
-        let holds_back = |xid: u64| {
-            snapshot.is_open(xid) && seen_open.get(&xid).is_none_or(|since| now < *since + SHORT)
-        };
+        let holds_back =
+            |xid: u64| snapshot.is_open(xid) && seen_open.get(&xid).is_none_or(|since| now < *since + SHORT);
         if !floors.is_empty() && self.held_back.len() < HELD_BACK_MAX {
             self.held_back.push_back(HeldBack {
                 floors,
@@ -189,14 +188,34 @@ mod tests {
 
     fn from(marks: &Marks, priority: i32) -> i64 {
         let ranges = marks.ranges();
-        let place = ranges.from_priority.iter().rposition(|from| *from <= priority).unwrap();
-        if ranges.from_priority[place] == priority { ranges.from_seq[place] } else { i64::MIN }
+        let place = ranges
+            .from_priority
+            .iter()
+            .rposition(|from| *from <= priority)
+            .unwrap();
+        if ranges.from_priority[place] == priority {
+            ranges.from_seq[place]
+        } else {
+            i64::MIN
+        }
     }
 
     #[test]
     fn snapshots_are_read_as_the_server_writes_them() {
-        assert_eq!(snapshot("10:20:10,14"), Snapshot { next: 20, open: vec![10, 14] });
-        assert_eq!(snapshot("10:10:"), Snapshot { next: 10, open: vec![] });
+        assert_eq!(
+            snapshot("10:20:10,14"),
+            Snapshot {
+                next: 20,
+                open: vec![10, 14]
+            }
+        );
+        assert_eq!(
+            snapshot("10:10:"),
+            Snapshot {
+                next: 10,
+                open: vec![]
+            }
+        );
         for bad in ["", "10", "10:x:", "10:20:a"] {
             assert_eq!(Snapshot::read(bad), None, "{bad}");
         }
@@ -242,7 +261,12 @@ mod tests {
         let now = Instant::now();
         let mut marks = Marks::new();
         assert!(marks.full_is_due(now));
-        marks.claimed(now, &[(0, 100)], &snapshot("1:1:"), Some(Duration::from_millis(1)));
+        marks.claimed(
+            now,
+            &[(0, 100)],
+            &snapshot("1:1:"),
+            Some(Duration::from_millis(1)),
+        );
         assert_eq!(from(&marks, 0), 101);
         assert!(!marks.full_is_due(now + FULL_AFTER / 2));
         assert!(marks.full_is_due(now + FULL_AFTER));

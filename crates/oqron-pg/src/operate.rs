@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use oqron_core::limits::{OPERATE_JOBS_MAX, PAGE_JOBS_MAX, SWEEP_JOBS_MAX, at_most};
 use oqron_core::{
-    Config, Counts, Cursor, Error, JobRef, JobState, ListQuery, Operate, Operated, Page, Timestamp, TopicName,
-    WorkerRecord,
+    Config, Counts, Cursor, Error, JobRef, JobState, ListQuery, Operate, Operated, Page, Timestamp,
+    TopicName, WorkerRecord,
 };
 
 use crate::database::{Database, Param};
@@ -18,14 +18,38 @@ use crate::wake::Wake;
 
 statement!(TOPICS, "sql/operate/topics.sql", [TEXT]);
 statement!(COUNTS, "sql/operate/counts.sql", [INT4]);
-statement!(LIST_WAITING, "sql/operate/list_waiting.sql", [INT4, INT8, INT8, INT8, INT8]);
-statement!(LIST_SCHEDULED, "sql/operate/list_scheduled.sql", [INT4, INT8, INT8, INT8, INT8]);
-statement!(LIST_ACTIVE, "sql/operate/list_active.sql", [INT4, INT8, INT8, INT8, INT8]);
-statement!(LIST_FINISHED, "sql/operate/list_finished.sql", [INT4, INT8, INT8, INT8, INT2]);
+statement!(
+    LIST_WAITING,
+    "sql/operate/list_waiting.sql",
+    [INT4, INT8, INT8, INT8, INT8]
+);
+statement!(
+    LIST_SCHEDULED,
+    "sql/operate/list_scheduled.sql",
+    [INT4, INT8, INT8, INT8, INT8]
+);
+statement!(
+    LIST_ACTIVE,
+    "sql/operate/list_active.sql",
+    [INT4, INT8, INT8, INT8, INT8]
+);
+statement!(
+    LIST_FINISHED,
+    "sql/operate/list_finished.sql",
+    [INT4, INT8, INT8, INT8, INT2]
+);
 statement!(RETRY, "sql/operate/retry.sql", [INT4, TEXT_ARRAY]);
 statement!(DISCARD, "sql/operate/discard.sql", [INT4, TEXT_ARRAY]);
-statement!(PURGE_UNFINISHED, "sql/operate/purge_unfinished.sql", [INT4, INT2, INT8]);
-statement!(PURGE_FINISHED, "sql/operate/purge_finished.sql", [INT4, INT2, INT8]);
+statement!(
+    PURGE_UNFINISHED,
+    "sql/operate/purge_unfinished.sql",
+    [INT4, INT2, INT8]
+);
+statement!(
+    PURGE_FINISHED,
+    "sql/operate/purge_finished.sql",
+    [INT4, INT2, INT8]
+);
 statement!(PAUSE, "sql/operate/pause.sql", [INT4, BOOL]);
 statement!(WORKERS, "sql/operate/workers.sql", [TEXT]);
 
@@ -111,9 +135,7 @@ impl PgOperate {
         let connection = self.database.connection(action).await?;
         connection.query(&PAUSE, &[&topic, &paused]).await?;
         if !paused {
-            self.database
-                .wake(&connection, topic, Wake::Jobs(i32::MAX))
-                .await;
+            self.database.wake(&connection, topic, Wake::Jobs(i32::MAX)).await;
         }
         Ok(())
     }
@@ -190,7 +212,8 @@ impl Operate for PgOperate {
         let mut next = None;
         if let (true, Some(row)) = (rows.len() > limit, shown.last()) {
             let read = |column| -> Result<i64, Error> {
-                row.try_get(column).map_err(|error| corrupt("page of jobs", error))
+                row.try_get(column)
+                    .map_err(|error| corrupt("page of jobs", error))
             };
             next = Some(Cursor(format!("{},{},{}", read("a")?, read("b")?, read("c")?)));
         }
@@ -224,7 +247,11 @@ impl Operate for PgOperate {
         let Some(topic) = self.database.topic(action, topic).await? else {
             return Ok(0);
         };
-        let statement = if state.is_finished() { &PURGE_FINISHED } else { &PURGE_UNFINISHED };
+        let statement = if state.is_finished() {
+            &PURGE_FINISHED
+        } else {
+            &PURGE_UNFINISHED
+        };
         let most = SWEEP_JOBS_MAX as i64;
         let number = state as i16;
         let rows = self
@@ -241,7 +268,10 @@ impl Operate for PgOperate {
 
     async fn workers(&self) -> Result<Vec<WorkerRecord>, Error> {
         let namespace = self.database.namespace.as_str();
-        let rows = self.database.query("list workers", &WORKERS, &[&namespace]).await?;
+        let rows = self
+            .database
+            .query("list workers", &WORKERS, &[&namespace])
+            .await?;
         rows.iter()
             .map(|row| {
                 let read = |error| corrupt("worker", error);

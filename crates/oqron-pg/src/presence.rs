@@ -24,7 +24,12 @@ pub(crate) async fn join(consume: &PgConsume, worker: &WorkerInfo) -> Result<Box
     let info = crate::turn::json(worker);
     let key = make_known(&database, &worker.id, &info).await?;
     if !database.prepared {
-        return Ok(Box::new(Unconnected { database, worker: worker.id.clone(), info, key }));
+        return Ok(Box::new(Unconnected {
+            database,
+            worker: worker.id.clone(),
+            info,
+            key,
+        }));
     }
     let setup = format!(
         "select pg_advisory_lock_shared({key}); listen \"oqron_{key:x}\"; set application_name = 'oqron worker'"
@@ -34,7 +39,12 @@ pub(crate) async fn join(consume: &PgConsume, worker: &WorkerInfo) -> Result<Box
     Ok(Box::new(Connected {
         listening,
         unread: None,
-        seat: Seat { database, memory: consume.memory.clone(), worker: worker.id.clone(), key },
+        seat: Seat {
+            database,
+            memory: consume.memory.clone(),
+            worker: worker.id.clone(),
+            key,
+        },
     }))
 }
 

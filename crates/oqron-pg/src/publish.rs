@@ -21,8 +21,19 @@ statement!(
     ENQUEUE,
     "sql/publish/enqueue.sql",
     [
-        INT4, TEXT_ARRAY, BYTEA_ARRAY, INT4_ARRAY, INT4_ARRAY, INT8_ARRAY, INT8_ARRAY, INT8_ARRAY, INT8_ARRAY,
-        INT8_ARRAY, TEXT_ARRAY, INT2, BOOL
+        INT4,
+        TEXT_ARRAY,
+        BYTEA_ARRAY,
+        INT4_ARRAY,
+        INT4_ARRAY,
+        INT8_ARRAY,
+        INT8_ARRAY,
+        INT8_ARRAY,
+        INT8_ARRAY,
+        INT8_ARRAY,
+        TEXT_ARRAY,
+        INT2,
+        BOOL
     ]
 );
 
@@ -95,13 +106,10 @@ impl PgPublish {
         let columns = Columns::of(jobs);
         let params = columns.params(&topic, Commit::WithTheCaller);
         let typed: Vec<(Param<'_>, Type)> = params.into_iter().zip(ENQUEUE.types.iter().cloned()).collect();
-        let rows = tokio::time::timeout(
-            self.database.call_timeout,
-            transaction.query_typed(&text, &typed),
-        )
-        .await
-        .map_err(|_| attempt.timed_out())?
-        .map_err(|error| attempt.of_driver(&error))?;
+        let rows = tokio::time::timeout(self.database.call_timeout, transaction.query_typed(&text, &typed))
+            .await
+            .map_err(|_| attempt.timed_out())?
+            .map_err(|error| attempt.of_driver(&error))?;
         read_enqueued(jobs, &rows)
     }
 }
@@ -176,9 +184,7 @@ impl<'a> Columns<'a> {
         Self {
             ids: all().map(|job| job.id.as_str()).collect(),
             payloads: all().map(|job| &*job.payload.bytes).collect(),
-            formats: all()
-                .map(|job| i32::from(job.payload.format.number()))
-                .collect(),
+            formats: all().map(|job| i32::from(job.payload.format.number())).collect(),
             priorities: all().map(|job| job.options.priority as i32).collect(),
             delays: all()
                 .map(|job| match job.options.start {

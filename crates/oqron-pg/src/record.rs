@@ -76,8 +76,8 @@ pub(crate) fn read_record(topic: &TopicName, row: &Row) -> Result<JobRecord, Err
         ..JobOptions::default()
     };
     options.set_extras(read::<Option<&str>>(row, "extras")?)?;
-    let payload = encoded(row, "payload_format", "payload")?
-        .ok_or_else(|| corrupt(WHAT, "payload: there is none"))?;
+    let payload =
+        encoded(row, "payload_format", "payload")?.ok_or_else(|| corrupt(WHAT, "payload: there is none"))?;
 
     let mut record = JobRecord::new(topic.clone(), id, payload, options, time(row, "created_at")?);
     record.state =

@@ -40,8 +40,17 @@ mod tests {
 
     #[test]
     fn the_schema_is_named_and_parts_are_included() {
-        let text = for_schema("/* oqron:x:y */ with gone as (select 1), --include end\nselect oqron.now_ms()", "jobs");
-        assert!(text.contains("/* oqron:x:y */") && text.contains("\"jobs\".now_ms()"), "{text}");
-        assert!(text.contains("insert into \"jobs\".finished") && !text.contains("--include"), "{text}");
+        let text = for_schema(
+            "/* oqron:x:y */ with gone as (select 1), --include end\nselect oqron.now_ms()",
+            "jobs",
+        );
+        assert!(
+            text.contains("/* oqron:x:y */") && text.contains("\"jobs\".now_ms()"),
+            "{text}"
+        );
+        assert!(
+            text.contains("insert into \"jobs\".finished") && !text.contains("--include"),
+            "{text}"
+        );
     }
 }

@@ -68,10 +68,13 @@ fn authorities(file: Option<&Path>) -> Result<RootCertStore, Error> {
     let certificates = CertificateDer::pem_file_iter(file)
         .map_err(|error| unusable(format!("{shown} cannot be read: {error}")))?;
     for certificate in certificates {
-        let certificate = certificate.map_err(|error| unusable(format!("{shown} is no PEM file: {error}")))?;
-        roots
-            .add(certificate)
-            .map_err(|error| unusable(format!("{shown} holds a certificate that is no authority: {error}")))?;
+        let certificate =
+            certificate.map_err(|error| unusable(format!("{shown} is no PEM file: {error}")))?;
+        roots.add(certificate).map_err(|error| {
+            unusable(format!(
+                "{shown} holds a certificate that is no authority: {error}"
+            ))
+        })?;
     }
     if roots.is_empty() {
         return Err(unusable(format!("{shown} holds no certificate")));

@@ -51,11 +51,7 @@ impl Topics {
 impl Database {
     /// The number of a topic, or `None` if nobody has named it yet.
     #[cfg(any(feature = "publish", feature = "operate"))]
-    pub(crate) async fn topic(
-        &self,
-        action: &'static str,
-        name: &TopicName,
-    ) -> Result<Option<i32>, Error> {
+    pub(crate) async fn topic(&self, action: &'static str, name: &TopicName) -> Result<Option<i32>, Error> {
         if let Some(number) = self.topics.get(name) {
             return Ok(Some(number));
         }

@@ -7,8 +7,8 @@ use futures::future::OptionFuture;
 use oqron_core::limits::{ERROR_BYTES_MAX, PROMOTE_JOBS_MAX, TURN_JOBS_MAX, at_most, clip};
 use oqron_core::time::millis;
 use oqron_core::{
-    Claim, Delivery, Encoded, Error, Format, JobId, JobOptions, Lease, Outcome, Settled, Settlement, Timestamp,
-    Token, Turn, Turned,
+    Claim, Delivery, Encoded, Error, Format, JobId, JobOptions, Lease, Outcome, Settled, Settlement,
+    Timestamp, Token, Turn, Turned,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -25,15 +25,31 @@ statement!(
     SETTLE,
     "sql/consume/settle.sql",
     [
-        INT4, TEXT, TEXT_ARRAY, INT8_ARRAY, INT2_ARRAY, INT8_ARRAY, BYTEA_ARRAY, INT4_ARRAY, TEXT_ARRAY, TEXT_ARRAY,
-        TEXT_ARRAY, TEXT_ARRAY
+        INT4,
+        TEXT,
+        TEXT_ARRAY,
+        INT8_ARRAY,
+        INT2_ARRAY,
+        INT8_ARRAY,
+        BYTEA_ARRAY,
+        INT4_ARRAY,
+        TEXT_ARRAY,
+        TEXT_ARRAY,
+        TEXT_ARRAY,
+        TEXT_ARRAY
     ]
 );
-statement!(READY, "sql/consume/ready.sql", [INT4, TEXT, INT8, INT8, INT8, INT8]);
+statement!(
+    READY,
+    "sql/consume/ready.sql",
+    [INT4, TEXT, INT8, INT8, INT8, INT8]
+);
 statement!(
     CLAIM,
     "sql/consume/claim.sql",
-    [INT4, TEXT, INT8, INT8, INT8, BOOL, INT4, INT4_ARRAY, INT8_ARRAY, INT4_ARRAY]
+    [
+        INT4, TEXT, INT8, INT8, INT8, BOOL, INT4, INT4_ARRAY, INT8_ARRAY, INT4_ARRAY
+    ]
 );
 statement!(DUE, "sql/consume/due.sql", [INT4, INT8, INT8]);
 
@@ -48,7 +64,11 @@ pub(crate) async fn turn(consume: &PgConsume, turn: &Turn<'_>) -> Result<Turned,
     let began = Instant::now();
     let (full, ranges, from, look) = consume.memory.of_topic(topic, |memory| {
         let full = memory.marks.full_is_due(began);
-        let ranges = if full { Ranges::all() } else { memory.marks.ranges() };
+        let ranges = if full {
+            Ranges::all()
+        } else {
+            memory.marks.ranges()
+        };
         (full, ranges, memory.due.from(full), memory.due.look_is_due(began))
     });
 
@@ -65,7 +85,14 @@ pub(crate) async fn turn(consume: &PgConsume, turn: &Turn<'_>) -> Result<Turned,
     let columns = Columns::of(turn.settlements);
     let settle_params = columns.params(&topic, &worker);
     let at_once = PROMOTE_JOBS_MAX as i64;
-    let ready_params: [Param<'_>; 6] = [&topic, &worker, &request, &at_once, &from.lease_until, &from.run_at];
+    let ready_params: [Param<'_>; 6] = [
+        &topic,
+        &worker,
+        &request,
+        &at_once,
+        &from.lease_until,
+        &from.run_at,
+    ];
     let terms = Terms::of(turn.claim);
     let claim_params: [Param<'_>; 10] = [
         &topic,
@@ -168,7 +195,12 @@ struct Terms {
 impl Terms {
     fn of(claim: Option<Claim>) -> Self {
         let Some(claim) = claim else {
-            return Self { max: 0, lease_ms: 0, at_most_once: false, max_stalls: 0 };
+            return Self {
+                max: 0,
+                lease_ms: 0,
+                at_most_once: false,
+                max_stalls: 0,
+            };
         };
         Self {
             max: claim.max.into(),
@@ -206,7 +238,9 @@ impl<'a> Columns<'a> {
     fn push(&mut self, settlement: &'a Settlement) {
         let (outcome, delay, result, failure, reason) = match &settlement.outcome {
             Outcome::Complete(result) => (0, None, Some(result), None, None),
-            Outcome::Retry { delay, failure } => (1, Some(*delay), None, Some(failure), Some(failure.to_string())),
+            Outcome::Retry { delay, failure } => {
+                (1, Some(*delay), None, Some(failure), Some(failure.to_string()))
+            }
             Outcome::Fail(failure) => (2, None, None, Some(failure), Some(failure.to_string())),
             Outcome::Snooze { delay } => (3, Some(*delay), None, None, None),
             Outcome::Release { reason } => (4, None, None, None, Some(reason.clone())),
@@ -336,7 +370,9 @@ fn read_claimed(rows: &[Row]) -> Result<Claimed, Error> {
         match read_lease(id, row) {
             Ok(lease) => claimed.leases.push(lease),
             // One row that somebody edited must not stop the topic: its lease runs out, and it ends as stalled.
-            Err(error) => tracing::error!(job = id, %error, "a claimed job cannot be read; its lease is left to run out"),
+            Err(error) => {
+                tracing::error!(job = id, %error, "a claimed job cannot be read; its lease is left to run out")
+            }
         }
     }
     Ok(claimed)
@@ -356,8 +392,8 @@ fn read_lease(id: &str, row: &Row) -> Result<Lease, Error> {
         Encoded::new(Format::from_number(format), payload),
         created_at,
     );
-    lease.attempt = u32::try_from(read::<i32>(row, "attempts")?)
-        .map_err(|_| corrupt(what, "attempts is negative"))?;
+    lease.attempt =
+        u32::try_from(read::<i32>(row, "attempts")?).map_err(|_| corrupt(what, "attempts is negative"))?;
     lease.stalls =
         u32::try_from(read::<i32>(row, "stalls")?).map_err(|_| corrupt(what, "stalls is negative"))?;
     let mut options = JobOptions {

@@ -105,18 +105,30 @@ impl PgConsume {
             millis(now.saturating_add(due_in))
         });
         let last_since = last.map(|last| last.since);
-        let rows = connection.query(&WAIT, &[&topic, &key, &due_at, &last_since]).await?;
+        let rows = connection
+            .query(&WAIT, &[&topic, &key, &due_at, &last_since])
+            .await?;
         let since = rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or(0);
         lock(&self.memory.registrations.waiting).insert(
             (topic, key),
-            Registration { since, made: Instant::now(), due },
+            Registration {
+                since,
+                made: Instant::now(),
+                due,
+            },
         );
         // A job that was committed between the claim and the registration has woken nobody.
         let ranges: Ranges = self.memory.of_topic(topic, |memory| memory.marks.ranges());
         connection
             .query(
                 &MISSED,
-                &[&topic, &ranges.from_priority, &ranges.from_seq, &ranges.to_priority, &due_at],
+                &[
+                    &topic,
+                    &ranges.from_priority,
+                    &ranges.from_seq,
+                    &ranges.to_priority,
+                    &due_at,
+                ],
             )
             .await?;
         Ok(())

@@ -77,7 +77,10 @@ impl Watch {
     pub(crate) fn new(database: Arc<Database>) -> Self {
         Self {
             database,
-            channel: format!("oqron_{}", oqron_core::JobId::generate().as_str().replace('-', "")),
+            channel: format!(
+                "oqron_{}",
+                oqron_core::JobId::generate().as_str().replace('-', "")
+            ),
             waiting: Arc::default(),
             opening: tokio::sync::Mutex::default(),
         }
@@ -98,7 +101,11 @@ impl Watch {
             let reread_after = if self.database.prepared {
                 self.listen().await?;
                 self.database
-                    .query(action, &WATCH, &[&topic, &job.id.as_str(), &self.channel, &WATCH_MS])
+                    .query(
+                        action,
+                        &WATCH,
+                        &[&topic, &job.id.as_str(), &self.channel, &WATCH_MS],
+                    )
                     .await?;
                 REREAD_AFTER
             } else {
