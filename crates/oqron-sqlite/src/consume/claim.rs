@@ -1,0 +1,190 @@
+//! Claiming: what is due becomes waiting, what was given up is taken back, and the first in the order become active.
+
+use std::time::Duration;
+
+use oqron_core::limits::PROMOTE_JOBS_MAX;
+use oqron_core::time::millis;
+use oqron_core::{Claim, Delivery, JobOptions, Lease, Timestamp};
+use rusqlite::{Row, params};
+
+use super::settle::Effects;
+use super::stall::reclaim_expired;
+use super::turn::Request;
+use crate::column::{encoded, job_id, number, token};
+use crate::error::Failed;
+use crate::step::{Step, Topic};
+
+/// Claims, unless the topic is paused.
+pub(super) fn claim(
+    step: &Step<'_>,
+    topic: &Topic,
+    request: &Request,
+    terms: &Claim,
+    effects: &mut Effects,
+) -> Result<Vec<Lease>, Failed> {
+    let (paused, last_token) = topic_row(step, topic)?;
+    if paused {
+        return Ok(Vec::new());
+    }
+    promote_due(step, topic)?;
+    reclaim_expired(step, topic, effects)?;
+    let waiting = first_waiting(step, topic, terms.max)?;
+    lease(step, topic, request, terms, waiting, last_token)
+}
+
+/// Whether the topic is paused, and its last token.
+pub(super) fn topic_row(step: &Step<'_>, topic: &Topic) -> Result<(bool, i64), Failed> {
+    Ok(step
+        .connection
+        .prepare_cached("SELECT paused, last_token FROM topics WHERE id = ?1")?
+        .query_row(params![topic.number], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
+fn promote_due(step: &Step<'_>, topic: &Topic) -> Result<(), Failed> {
+    step.connection
+        .prepare_cached(include_str!("../sql/consume/promote.sql"))?
+        .execute(params![
+            topic.number,
+            step.now.wall.as_millis(),
+            PROMOTE_JOBS_MAX as i64
+        ])?;
+    Ok(())
+}
+
+fn first_waiting(step: &Step<'_>, topic: &Topic, max: u32) -> Result<Vec<(i64, Lease)>, Failed> {
+    let mut statement = step
+        .connection
+        .prepare_cached(include_str!("../sql/consume/first_waiting.sql"))?;
+    let mut rows = statement.query(params![topic.number, max])?;
+    let mut waiting = Vec::new();
+    while let Some(row) = rows.next()? {
+        waiting.push((row.get(0)?, read_lease(row)?));
+    }
+    Ok(waiting)
+}
+
+/// A lease from the columns of `first_waiting.sql` and `leases_of.sql`.
+fn read_lease(row: &Row<'_>) -> Result<Lease, Failed> {
+    let payload = encoded(row.get(7)?, row.get(8)?)?;
+    let created_at = Timestamp::from_millis(row.get(6)?);
+    let last_token = token(row.get::<_, Option<i64>>(9)?.unwrap_or(0))?;
+    let mut lease = Lease::new(job_id(row.get(1)?)?, last_token, payload, created_at);
+    lease.attempt = number("attempts", row.get(2)?)?;
+    lease.stalls = number("stalls", row.get(3)?)?;
+    let mut options = JobOptions {
+        priority: number("priority", row.get(4)?)?,
+        ..JobOptions::default()
+    };
+    options.set_extras(row.get::<_, Option<String>>(5)?.as_deref())?;
+    lease.options = options;
+    Ok(lease)
+}
+
+fn lease(
+    step: &Step<'_>,
+    topic: &Topic,
+    request: &Request,
+    terms: &Claim,
+    waiting: Vec<(i64, Lease)>,
+    last_token: i64,
+) -> Result<Vec<Lease>, Failed> {
+    if waiting.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut activate = step
+        .connection
+        .prepare_cached(include_str!("../sql/consume/activate.sql"))?;
+    let ends = step.now.boot_ms.saturating_add(millis(terms.lease_ttl));
+    let mut newest = last_token;
+    let mut leases = Vec::with_capacity(waiting.len());
+    for (seq, mut lease) in waiting {
+        newest += 1;
+        lease.attempt = lease.attempt.saturating_add(1);
+        lease.token = token(newest)?;
+        activate.execute(params![
+            seq,
+            lease.attempt,
+            ends,
+            terms.max_stalls,
+            terms.delivery == Delivery::AtMostOnce,
+            request.number,
+            newest,
+            step.now.wall.as_millis(),
+            request.worker.as_str(),
+        ])?;
+        leases.push(lease);
+    }
+    step.connection
+        .prepare_cached("UPDATE topics SET last_token = ?2 WHERE id = ?1 /* oqron:consume:tokens */")?
+        .execute(params![topic.number, newest])?;
+    Ok(leases)
+}
+
+/// The leases that a request gave and that are still held.
+pub(super) fn leases_of(step: &Step<'_>, topic: &Topic, request: &Request) -> Result<Vec<Lease>, Failed> {
+    let mut statement = step
+        .connection
+        .prepare_cached(include_str!("../sql/consume/leases_of.sql"))?;
+    let mut rows = statement.query(params![topic.number, request.worker.as_str(), request.number])?;
+    let mut leases = Vec::new();
+    while let Some(row) = rows.next()? {
+        leases.push(read_lease(row)?);
+    }
+    Ok(leases)
+}
+
+pub(super) fn is_anything_waiting(step: &Step<'_>, topic: &Topic) -> Result<bool, Failed> {
+    Ok(step
+        .connection
+        .prepare_cached(include_str!("../sql/consume/is_anything_waiting.sql"))?
+        .query_row(params![topic.number], |row| row.get(0))?)
+}
+
+/// When the next scheduled job is due.
+pub(super) fn next_scheduled(step: &Step<'_>, topic: &Topic) -> Result<Option<i64>, Failed> {
+    Ok(next_due(step, topic)?.0)
+}
+
+/// Time until the next scheduled job or lease expiry.
+pub(super) fn time_until_due(step: &Step<'_>, topic: &Topic) -> Result<Option<Duration>, Failed> {
+    let (run_at, lease_ends) = next_due(step, topic)?;
+    let until = |at: Option<i64>, now: i64| at.map(|at| u64::try_from(at.saturating_sub(now)).unwrap_or(0));
+    let waits = [
+        until(run_at, step.now.wall.as_millis()),
+        until(lease_ends, step.now.boot_ms),
+    ];
+    Ok(waits.into_iter().flatten().min().map(Duration::from_millis))
+}
+
+/// By the wall clock the next scheduled job, by the boot clock the next end of a lease.
+fn next_due(step: &Step<'_>, topic: &Topic) -> Result<(Option<i64>, Option<i64>), Failed> {
+    Ok(step
+        .connection
+        .prepare_cached(include_str!("../sql/consume/next_due.sql"))?
+        .query_row(params![topic.number], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
+/// Registers the worker behind those that wait already. One that has not joined cannot be woken and does not wait.
+pub(super) fn wait(
+    step: &Step<'_>,
+    topic: &Topic,
+    request: &Request,
+    due_in: Option<Duration>,
+) -> Result<(), Failed> {
+    step.connection
+        .prepare_cached(include_str!("../sql/consume/wait.sql"))?
+        .execute(params![
+            topic.number,
+            topic.namespace,
+            request.worker.as_str(),
+            due_in.map(|due_in| step.now.wall.after(due_in).as_millis()),
+        ])?;
+    Ok(())
+}
+
+pub(super) fn stop_waiting(step: &Step<'_>, topic: &Topic, request: &Request) -> Result<(), Failed> {
+    step.connection
+        .prepare_cached("DELETE FROM waiters WHERE topic = ?1 AND worker = ?2")?
+        .execute(params![topic.number, request.worker.as_str()])?;
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! What SQLite's errors mean for a user.
+
+use oqron_core::Error;
+use rusqlite::ErrorCode;
+
+/// Why a step did not succeed, before it is known which file and which call it was.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    Sqlite(rusqlite::Error),
+    Oqron(Error),
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Oqron(error)
+    }
+}
+
+/// Names the file and the call in what went wrong.
+pub(crate) fn explain(failed: Failed, backend: &str, action: &'static str) -> Error {
+    match failed {
+        Failed::Oqron(error) => error,
+        Failed::Sqlite(error) => explain_sqlite(&error, backend, action),
+    }
+}
+
+fn explain_sqlite(error: &rusqlite::Error, backend: &str, action: &'static str) -> Error {
+    let backend = backend.to_owned();
+    let Some(code) = error.sqlite_error_code() else {
+        return match error {
+            rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::Utf8Error(..) => corrupt("a row", error.to_string()),
+            _ => Error::Backend {
+                backend,
+                action,
+                problem: error.to_string(),
+            },
+        };
+    };
+    match code {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Error::Unavailable {
+            backend,
+            action,
+            problem: format!(
+                "another process has kept the file locked (SQLITE_BUSY: {error}); it is tried again, and if it \
+                 stays so, look for a program that holds a transaction open"
+            ),
+        },
+        ErrorCode::DiskFull => Error::Backend {
+            backend,
+            action,
+            problem: format!("the disk is full ({error}); nothing was written, free some space"),
+        },
+        ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => Error::AccessDenied {
+            backend,
+            problem: format!(
+                "{error}; this user needs the right to write the file and its folder, where SQLite keeps the -wal \
+                 and -shm files"
+            ),
+        },
+        ErrorCode::NotADatabase => Error::Corrupt {
+            what: "the file",
+            problem: format!("{backend} is no SQLite database; name another file"),
+        },
+        ErrorCode::DatabaseCorrupt => Error::Corrupt {
+            what: "the file",
+            problem: format!("{backend}: {error}; restore a backup, or try sqlite3's .recover"),
+        },
+        _ => Error::Backend {
+            backend,
+            action,
+            problem: error.to_string(),
+        },
+    }
+}
+
+/// A value in the file that no version of Oqron writes.
+pub(crate) fn corrupt(what: &'static str, problem: impl Into<String>) -> Error {
+    Error::Corrupt {
+        what,
+        problem: problem.into(),
+    }
+}

@@ -1,0 +1,109 @@
+//! What a step needs to know of a job to move it on.
+
+use oqron_core::{Error, JobState, Retention, Timestamp, Token, WorkerId};
+use rusqlite::{OptionalExtension, Row, params};
+
+use crate::column::{job_id, number, retention, state, token, worker_id};
+use crate::error::Failed;
+use crate::step::{Step, Topic};
+
+/// The narrow part of a job's row.
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    not(feature = "consume"),
+    allow(dead_code, reason = "what a lease needs is only read where leases end")
+)]
+pub(crate) struct Slot {
+    pub(crate) seq: i64,
+    pub(crate) id: String,
+    pub(crate) state: JobState,
+    pub(crate) priority: i64,
+    pub(crate) attempts: u32,
+    pub(crate) stalls: u32,
+    pub(crate) cancel_requested: bool,
+    pub(crate) max_stalls: u32,
+    pub(crate) at_most_once: bool,
+    pub(crate) token: Option<Token>,
+    /// The token has settled its attempt.
+    pub(crate) settled: bool,
+    pub(crate) worker: Option<WorkerId>,
+    pub(crate) id_until: Timestamp,
+    pub(crate) retention: Retention,
+    pub(crate) timeline: Option<String>,
+    pub(crate) logs: Option<String>,
+}
+
+impl Slot {
+    /// From the columns in the order of `sql/slot.sql`.
+    pub(crate) fn read(row: &Row<'_>) -> Result<Self, Failed> {
+        Ok(Self {
+            seq: row.get(0)?,
+            id: job_id(row.get(1)?)?.into(),
+            state: state(row.get(2)?)?,
+            priority: row.get(3)?,
+            attempts: number("attempts", row.get(4)?)?,
+            stalls: number("stalls", row.get(5)?)?,
+            cancel_requested: row.get(6)?,
+            max_stalls: number("max_stalls", row.get::<_, Option<i64>>(7)?.unwrap_or(0))?,
+            at_most_once: row.get::<_, Option<bool>>(8)?.unwrap_or(false),
+            token: row.get::<_, Option<i64>>(9)?.map(token).transpose()?,
+            settled: row.get(10)?,
+            worker: row.get::<_, Option<String>>(11)?.map(worker_id).transpose()?,
+            id_until: Timestamp::from_millis(row.get(12)?),
+            retention: retention(row.get(13)?, row.get(14)?)?,
+            timeline: row.get(15)?,
+            logs: row.get(16)?,
+        })
+    }
+
+    /// The job with this id, if there is one.
+    pub(crate) fn find(step: &Step<'_>, topic: &Topic, id: &str) -> Result<Option<Self>, Failed> {
+        let mut statement = step.connection.prepare_cached(include_str!("sql/slot.sql"))?;
+        let found = statement
+            .query_row(params![topic.number, id], |row| Ok(Self::read(row)))
+            .optional()?;
+        found.transpose()
+    }
+
+    /// Attempts without the one that is given up.
+    #[cfg(feature = "consume")]
+    pub(crate) fn attempts_before(&self) -> u32 {
+        self.attempts.saturating_sub(1)
+    }
+
+    /// When a record that ends now goes; `None` for one that stays until somebody decides.
+    pub(crate) fn expires_at(&self, end: JobState, now: Timestamp) -> Option<i64> {
+        match end {
+            JobState::Completed | JobState::Cancelled => Some(
+                self.retention
+                    .max_age
+                    .map_or(i64::MAX, |age| now.after(age).as_millis()),
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// Reads every row of a statement whose columns are those of `sql/slot.sql`.
+#[cfg(any(feature = "consume", feature = "operate"))]
+pub(crate) fn read_slots(
+    step: &Step<'_>,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<Vec<Slot>, Failed> {
+    let mut statement = step.connection.prepare_cached(sql)?;
+    let mut rows = statement.query(parameters)?;
+    let mut slots = Vec::new();
+    while let Some(row) = rows.next()? {
+        slots.push(Slot::read(row)?);
+    }
+    Ok(slots)
+}
+
+/// A token as the file keeps it.
+pub(crate) fn stored_token(token: Token) -> Result<i64, Error> {
+    i64::try_from(token.0).map_err(|_| Error::Invalid {
+        what: "token",
+        problem: format!("{token} was given out by no SQLite file"),
+    })
+}

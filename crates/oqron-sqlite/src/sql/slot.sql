@@ -1,0 +1,7 @@
+-- oqron:shared:slot
+-- The narrow part of one job.
+-- ?1 topic, ?2 id. Table: jobs. Returns the columns of a slot, at most one row.
+SELECT seq, id, state, priority, attempts, stalls, cancel_requested, max_stalls, at_most_once, token, settled, worker,
+       id_until, keep_ms, keep_count, timeline, logs
+FROM jobs
+WHERE topic = ?1 AND id = ?2
