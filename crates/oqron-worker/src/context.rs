@@ -117,7 +117,8 @@ impl<T> Context<T> {
 
     /// Runs blocking code on a thread for it and gives it the signal, which it should look at often: blocking code
     /// cannot be stopped from outside. The job is not settled, and its slot is not free, before the code has ended,
-    /// also when the handler has returned or was dropped meanwhile.
+    /// also when the handler has returned or was dropped meanwhile. Code that never ends keeps its lease while the process
+    /// lives, and tokio keeps a program from ending before it.
     ///
     /// # Errors
     /// A failure of the kind `Panic` if the code panics; an error if the runtime ends before it begins.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use oqron_core::{Codec, JobState, Retries};
+use oqron_core::{Codec, JobState, Records, Retries};
 use oqron_worker::{Context, JobError, Worker};
 use proptest::prelude::*;
 use tokio::time::sleep;
@@ -14,15 +14,25 @@ use crate::world::{JOBS, Started, World, seconds};
 
 #[derive(Clone, Debug)]
 enum Event {
-    Add { work_ms: u64 },
+    Add {
+        work_ms: u64,
+    },
     Start,
     Kill,
     Stop,
     LoseReplies(u32),
-    Away { millis: u64 },
-    LoseHeartbeats { millis: u64 },
+    Away {
+        millis: u64,
+    },
+    LoseHeartbeats {
+        millis: u64,
+    },
     BreakPresence,
-    Pass { millis: u64 },
+    /// Of the job that was added last.
+    Cancel,
+    Pass {
+        millis: u64,
+    },
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -35,6 +45,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0_u64..5_000).prop_map(|millis| Event::Away { millis }),
         1 => (0_u64..5_000).prop_map(|millis| Event::LoseHeartbeats { millis }),
         1 => Just(Event::BreakPresence),
+        1 => Just(Event::Cancel),
         3 => (0_u64..3_000).prop_map(|millis| Event::Pass { millis }),
     ]
 }
@@ -74,7 +85,7 @@ async fn live_through(events: Vec<Event>) {
         match event {
             Event::Add { work_ms } => {
                 let payload = u32::try_from(work_ms).unwrap();
-                jobs.push((payload, world.add(payload).await));
+                jobs.push((payload, world.add(payload).await, false));
             }
             Event::Start if fleet.len() < 4 => {
                 fleet.push(world.start(unsteady()).await);
@@ -103,13 +114,22 @@ async fn live_through(events: Vec<Event>) {
                 sleep(Duration::from_millis(millis)).await;
                 world.watch.loses_heartbeats.store(false, Ordering::SeqCst);
             }
+            Event::Cancel => {
+                if let Some((_, job, is_cancelled)) = jobs.last_mut() {
+                    world.publish.cancel(job).await.unwrap();
+                    *is_cancelled = true;
+                }
+            }
             Event::BreakPresence => world.watch.break_presence.notify_one(),
             Event::Pass { millis } => sleep(Duration::from_millis(millis)).await,
         }
     }
     fleet.push(world.start(unsteady()).await);
-    for (payload, job) in &jobs {
+    for (payload, job, is_cancelled) in &jobs {
         let record = world.ended(job).await;
+        if *is_cancelled && record.state == JobState::Cancelled {
+            continue;
+        }
         assert_eq!(record.state, JobState::Completed, "{record:#?}");
         let result = record.result.clone().unwrap();
         assert_eq!(Codec::Json.decode::<u32>(&result).unwrap(), payload + 1);
@@ -134,7 +154,6 @@ proptest! {
     }
 }
 
-/// The model of the test must be able to fail: with a handler that ignores what it should not, it does.
 #[tokio::test(start_paused = true)]
 async fn a_lost_worker_makes_a_handler_run_twice_and_the_token_decides() {
     let world = World::new().await;
