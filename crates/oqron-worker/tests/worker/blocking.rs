@@ -60,7 +60,7 @@ fn capture() -> Lines {
 async fn a_handler_that_blocks_every_thread_keeps_its_lease_and_is_reported() {
     let lines = capture();
     let world = World::new().await;
-    let ttl = Duration::from_millis(400);
+    let ttl = Duration::from_millis(1500);
     let short = |worker: Worker<u32, u32>| worker.lock_ttl(ttl).heartbeat(ttl / 4);
     let (began, has_begun) = mpsc::channel();
     let blocking = Worker::new(JOBS, move |_: Context<u32>| {
