@@ -87,6 +87,9 @@ macro_rules! __conformance_cases {
                 a_heartbeat_leaves_the_leases_of_others_alone
                 a_heartbeat_renews_a_thousand_leases
             ]
+            histories: [
+                random_histories_go_as_in_the_model
+            ]
             ids: [
                 a_second_add_of_an_id_changes_nothing
                 an_id_twice_in_one_batch_is_one_job
@@ -255,6 +258,7 @@ macro_rules! __conformance_cases {
                 a_worker_that_joined_is_listed
                 a_worker_that_left_is_not_listed
                 a_heartbeat_shows_that_a_worker_lives
+                a_worker_that_died_is_still_listed
                 a_worker_can_join_again
                 a_worker_that_never_joined_can_work
             ]

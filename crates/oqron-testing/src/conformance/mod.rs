@@ -46,6 +46,7 @@ pub mod claiming;
 pub mod dead_letters;
 pub mod finished;
 pub mod heartbeats;
+pub mod histories;
 pub mod ids;
 pub mod limits;
 pub mod lists;

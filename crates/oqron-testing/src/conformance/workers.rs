@@ -51,6 +51,15 @@ pub async fn a_heartbeat_shows_that_a_worker_lives(bench: Bench) {
     assert!(workers(&bench).await[0].seen_at > joined_at);
 }
 
+/// Somebody wants to see what became of it.
+pub async fn a_worker_that_died_is_still_listed(bench: Bench) {
+    let worker = bench.worker("one");
+    drop(worker.join().await);
+    let listed = workers(&bench).await;
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].info.id, worker.id);
+}
+
 /// After its connection broke.
 pub async fn a_worker_can_join_again(bench: Bench) {
     let worker = bench.worker("one");
