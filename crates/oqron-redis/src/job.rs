@@ -25,6 +25,8 @@ const HAS_RETENTION: u8 = 8;
 const HAS_WINDOW: u8 = 16;
 const USER_WINDOW: u8 = 32;
 const HAS_EXTRAS: u8 = 64;
+/// `max_count` is the largest number and not none, which are the same bits and mean the same to the server.
+const COUNT_IS_MAX: u8 = 128;
 /// The largest time: the year 10889.
 const MILLIS_MAX: u64 = (1 << 48) - 1;
 const JOB: &str = "a job's record";
@@ -56,6 +58,7 @@ pub(crate) fn pack_body(job: &oqron_core::NewJob, body: &mut Vec<u8>) {
     set(USER_WINDOW, window == ID_WINDOW);
     set(HAS_WINDOW, window != ID_WINDOW && window != REPEAT_WINDOW);
     set(HAS_EXTRAS, extras.is_some());
+    set(COUNT_IS_MAX, options.retention.max_count == Some(u32::MAX));
 
     body.clear();
     body.push(flags);
@@ -69,10 +72,7 @@ pub(crate) fn pack_body(job: &oqron_core::NewJob, body: &mut Vec<u8>) {
     if flags & HAS_RETENTION != 0 {
         let Retention { max_age, max_count } = options.retention;
         put(max_age.map_or(MILLIS_MAX, |age| clamped(millis(age))), 6);
-        put(
-            max_count.map_or(u64::from(u32::MAX), |count| count.min(u32::MAX - 1).into()),
-            4,
-        );
+        put(max_count.unwrap_or(u32::MAX).into(), 4);
     }
     if flags & HAS_WINDOW != 0 {
         put(clamped(millis(window)), 6);
@@ -109,7 +109,7 @@ impl Job {
             let (age, count) = (reader.number(6)?, reader.number_u32()?);
             options.retention = Retention {
                 max_age: (age != MILLIS_MAX).then(|| Duration::from_millis(age)),
-                max_count: (count != u32::MAX).then_some(count),
+                max_count: (count != u32::MAX || flags & COUNT_IS_MAX != 0).then_some(count),
             };
         }
         if flags & USER_WINDOW != 0 {

@@ -408,3 +408,13 @@ async fn all_who_wait_for_the_same_job_are_told() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_presence_that_nobody_writes_to_stays_open() {
+    let bench = Bench::new().await;
+    let info = WorkerInfo::new(worker_id("quiet"), vec![bench.topic.clone()], 1, "host");
+    let mut presence = bench.consume.join(&info).await.unwrap();
+    // Longer than the time between two pings, whose answer is one of a subscribed connection.
+    let message = tokio::time::timeout(Duration::from_secs(6), presence.next()).await;
+    assert!(message.is_err(), "{message:?}");
+}

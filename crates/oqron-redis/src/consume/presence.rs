@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_redis::redis::aio::{PubSubSink, PubSubStream};
-use deadpool_redis::redis::{self, Msg};
+use deadpool_redis::redis::{self, Msg, Value};
 use futures::StreamExt;
 use oqron_core::{Error, JobId, JobRef, Message, Presence, TopicName, WorkerInfo};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
@@ -62,9 +62,9 @@ impl Presence for RedisPresence {
                         None => tracing::warn!("a message on this worker's channel is not one of Oqron's"),
                     },
                 },
-                // A ping that is dropped half way is made up for by the next.
+                // A ping that is dropped half way is made up for by the next. A subscribed connection answers with a list.
                 _ = self.pings.tick() => {
-                    self.server.limited(ACTION, self.sink.ping::<String>()).await?;
+                    self.server.limited(ACTION, self.sink.ping::<Value>()).await?;
                 }
             }
         }

@@ -13,7 +13,7 @@
 -- :ended:S  zset   id                           µs of the end; S is the number of the final state
 -- :expire   zset   id                           end of the retention, µs
 -- :seen     zset   id                           ids of removed jobs, remembered until, ms
--- :wake     zset   worker                       waiters; the score says when each comes by itself, ms
+-- :wake     zset   worker                       waiters; the score says when each was told to come, ms
 -- :watch    zset   id                           somebody waits for its end; until, ms
 -- :turn     hash   worker                       its last request and the answer
 -- :result :error :timeline :log :progress       hashes by id, for the jobs that have them

@@ -14,7 +14,6 @@ local channels, name, worker, request = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV
 local claim_max, lease_ttl, lease_flags, max_stalls = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local ARGUMENTS, SETTLEMENT = 8, 4
 local CLAIM_BYTES_MAX, CLAIM_STEP, RECLAIM_WORKERS_MAX, JOBS_MAX = 16777216, 128, 100, 1000
-local SAFETY_POLL_MS = 30000
 local COMPLETE, RETRY, FAIL, SNOOZE, RELEASE, CANCEL = 1, 2, 3, 4, 5, 6
 local held = ':lease:' .. worker
 local worker_field = string.char(#worker) .. worker
@@ -294,8 +293,7 @@ local left = call('ZCARD', topic .. ':wait')
 local soonest = next_event()
 if request > last_request then
   if claim_max >= 0 and taken < claim_max and (left == 0 or paused) then
-    local comes = (paused or not soonest) and now + SAFETY_POLL_MS or math.min(soonest, now + SAFETY_POLL_MS)
-    call('ZADD', topic .. ':wake', comes, worker)
+    call('ZADD', topic .. ':wake', (paused or not soonest) and '+inf' or soonest, worker)
   elseif not paused then
     if claim_max >= 0 then
       call('ZREM', topic .. ':wake', worker)

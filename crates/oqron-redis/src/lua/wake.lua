@@ -1,5 +1,5 @@
--- Shared: wake-ups. A waiter is a worker whose last claim came up short; its score in :wake is the time at which it comes
--- by itself. The one that would come last is woken first: those who come sooner keep watch over what is due.
+-- Shared: wake-ups. A waiter is a worker whose last claim came up short; its score in :wake is the time at which it was
+-- told to come by itself, infinite if it was told of none. The one that would come last is woken first: those who come sooner keep watch over what is due.
 local WAKE_TRIES_MAX = 64
 
 -- Wakes up to `wanted` waiters through their own channels. A channel without a listener belongs to a worker that is

@@ -9,6 +9,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use deadpool_redis::redis::Value;
 use deadpool_redis::redis::aio::{PubSubSink, PubSubStream};
 use futures::StreamExt;
 use oqron_core::{Error, Finished, JobRef};
@@ -222,7 +223,7 @@ impl Shared {
                 self.tell(come.iter().map(String::as_str));
             }
             if now >= ping_at {
-                self.server.limited(ACTION, pin!(sink.ping::<String>())).await?;
+                self.server.limited(ACTION, pin!(sink.ping::<Value>())).await?;
                 ping_at = now + PING_EVERY;
             }
             let is_idle = self.state().channels.is_empty();
