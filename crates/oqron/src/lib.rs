@@ -47,7 +47,9 @@ pub use oqron_publisher::{Add, Error as PublishError, IntoAdd, JobHandle, Publis
 #[cfg(feature = "worker")]
 pub use connect::runtime;
 #[cfg(feature = "worker")]
-pub use oqron_worker::{CancelReason, Context, Handler, JobInfo, Runtime, RuntimeHandle, Worker, shutdown_signal};
+pub use oqron_worker::{
+    CancelReason, Context, Error as WorkerError, Handler, JobInfo, Runtime, RuntimeHandle, Worker, shutdown_signal,
+};
 
 #[cfg(feature = "operate")]
 pub use connect::operator;
