@@ -10,7 +10,7 @@ use crate::{
 
 /// The crate that users depend on: one side or both, with a backend.
 const FACADE: &str = "oqron";
-const SIDES: [&str; 2] = ["publisher", "worker"];
+const SIDES: [&str; 3] = ["publisher", "worker", "operate"];
 const BACKENDS: [&str; 3] = ["redis", "postgres", "sqlite"];
 
 pub(super) fn check(workspace: &Workspace, interrupt: &Interrupt) -> Result<(), Error> {
@@ -70,7 +70,7 @@ fn sets_of(package: &Package) -> Result<Vec<Vec<&str>>, Error> {
         }
         for backend in BACKENDS {
             sets.extend(SIDES.map(|side| vec![side, backend]));
-            sets.push([&SIDES[..], &[backend]].concat());
+            sets.push(vec!["publisher", "worker", backend]);
         }
         sets.extend(SIDES.map(|side| [&[side], &BACKENDS[..]].concat()));
     } else if package.features.contains_key("consume") {

@@ -1,6 +1,6 @@
 //! What stands between the API and the workers.
 
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use clap::ValueEnum;
 use oqron_testing::servers::{PostgresOptions, PostgresServer, RedisOptions, RedisServer};
@@ -46,8 +46,20 @@ impl Backend {
 }
 
 impl Started {
-    pub(super) fn elsewhere(url: &str) -> Self {
-        Self::Elsewhere(url.to_string())
+    /// A URL as the person in front of the demo gave it.
+    pub(super) fn elsewhere(url: &str) -> Result<Self, Error> {
+        match url.split_once(':') {
+            Some(("memory", _)) => Err(Error::found(
+                "memory: is gone with its process, and the API and its workers are three; leave --url out for SQLite",
+            )),
+            // The programs run in a folder of their own, and the name is meant from here.
+            Some(("sqlite", file)) if !file.starts_with('/') => {
+                let file = path::absolute(file).map_err(Error::io(format!("find the folder of {file}")))?;
+                Ok(Self::Elsewhere(format!("sqlite:{}", file.display())))
+            }
+            // What else is wrong with it, the programs tell better.
+            _ => Ok(Self::Elsewhere(url.to_string())),
+        }
     }
 
     pub(super) fn url(&self) -> String {
@@ -67,5 +79,34 @@ impl Started {
             Self::Postgres(server) => format!("PostgreSQL on port {}", server.port()),
             Self::Elsewhere(url) => format!("your {} server", url.split(':').next().unwrap_or_default()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_meant_from_the_folder_in_which_the_demo_was_started() {
+        let here = std::env::current_dir().unwrap();
+        let url = |given: &str| Started::elsewhere(given).unwrap().url();
+        assert_eq!(
+            url("sqlite:jobs.db"),
+            format!("sqlite:{}/jobs.db", here.display())
+        );
+        for as_given in [
+            "sqlite:/tmp/jobs.db",
+            "sqlite:///tmp/jobs.db",
+            "redis://u:p@host:1/2",
+            "nonsense",
+        ] {
+            assert_eq!(url(as_given), as_given);
+        }
+    }
+
+    #[test]
+    fn a_password_in_the_url_is_not_shown() {
+        let name = Started::elsewhere("postgres://me:secret@host/db").unwrap().name();
+        assert_eq!(name, "your postgres server");
     }
 }

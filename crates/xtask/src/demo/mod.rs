@@ -91,7 +91,7 @@ impl Run {
             fs::create_dir_all(&part).map_err(Error::io(format!("make the folder {}", part.display())))?;
         }
         let backend = match &options.url {
-            Some(url) => Started::elsewhere(url),
+            Some(url) => Started::elsewhere(url)?,
             None => options.backend.start(&folder, interrupt)?,
         };
         Ok(Self {
