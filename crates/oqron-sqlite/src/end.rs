@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use crate::error::Failed;
 use crate::history::{to_json, with_events};
-use crate::slot::{Slot, stored_token};
+use crate::slot::Slot;
 use crate::step::{Step, Topic};
 
 /// How a job ends.
@@ -39,7 +39,7 @@ impl End {
 /// Ends the job. Those who wait for it are told by the caller, see [`Step::tell_watchers`].
 pub(crate) fn end(step: &Step<'_>, topic: &Topic, slot: &Slot, end: End) -> Result<(), Failed> {
     if slot.retention.is_none() && end.state != JobState::Failed {
-        return remove(step, topic, slot, end.settled);
+        return remove(step, topic, slot);
     }
     let now = step.now.wall;
     let timeline = match end.events.is_empty() {
@@ -65,26 +65,15 @@ pub(crate) fn end(step: &Step<'_>, topic: &Topic, slot: &Slot, end: End) -> Resu
     Ok(())
 }
 
-/// Removes a job's record and remembers its id until the end of the id's window. With `settled`, the token of the last
-/// lease too, so that its settlement can be repeated.
-pub(crate) fn remove(step: &Step<'_>, topic: &Topic, slot: &Slot, settled: bool) -> Result<(), Failed> {
+/// Removes a job's record and remembers its id until the end of the id's window.
+pub(crate) fn remove(step: &Step<'_>, topic: &Topic, slot: &Slot) -> Result<(), Failed> {
     step.connection
         .prepare_cached("DELETE FROM jobs WHERE seq = ?1")?
         .execute(params![slot.seq])?;
     if slot.id_until > step.now.wall {
-        let token = match slot.token {
-            Some(token) if settled => Some(stored_token(token)?),
-            _ => None,
-        };
         step.connection
             .prepare_cached(include_str!("sql/remember_id.sql"))?
-            .execute(params![
-                topic.number,
-                slot.id,
-                slot.id_until.as_millis(),
-                token,
-                slot.worker.as_ref().map(oqron_core::WorkerId::as_str),
-            ])?;
+            .execute(params![topic.number, slot.id, slot.id_until.as_millis()])?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::connection::{open_reader, open_writer};
 use crate::error::{Failed, explain};
-use crate::location::{Location, Options, Wakeups, invalid};
+use crate::location::{Location, Options, invalid};
 use crate::mailbox::Post;
 use crate::step::{Numbers, Step};
 use crate::writer::{Call, Command, QUEUE, Writer};
@@ -26,7 +26,8 @@ pub(crate) struct File {
     writer: mpsc::Sender<Box<dyn Command>>,
     reader: mpsc::Sender<Question>,
     pub(crate) post: Arc<Post>,
-    pub(crate) wakeups: Wakeups,
+    #[cfg(any(feature = "publish", feature = "consume"))]
+    pub(crate) wakeups: crate::location::Wakeups,
     #[cfg(feature = "publish")]
     pub(crate) watch: std::sync::OnceLock<Option<Arc<crate::publish::Watch>>>,
 }
@@ -94,6 +95,7 @@ impl File {
             writer,
             reader,
             post,
+            #[cfg(any(feature = "publish", feature = "consume"))]
             wakeups: options.wakeups,
             #[cfg(feature = "publish")]
             watch: std::sync::OnceLock::new(),

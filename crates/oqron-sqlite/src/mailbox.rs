@@ -4,12 +4,14 @@
 
 use std::fs::File;
 use std::io;
+#[cfg(any(feature = "publish", feature = "consume", test))]
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+#[cfg(any(feature = "publish", feature = "consume", test))]
 use uuid::Uuid;
 
 /// What fits into a socket's address, with room to spare (`sun_path` has 108 bytes on Linux, 104 elsewhere).
@@ -46,6 +48,7 @@ impl Post {
     }
 
     /// A new mailbox, locked. `kind` stands in its name.
+    #[cfg(any(feature = "publish", feature = "consume", test))]
     pub(crate) fn open(&self, kind: &str) -> io::Result<Mailbox> {
         std::fs::create_dir_all(&self.folder)?;
         let unique = Uuid::new_v4().simple().to_string();
@@ -67,6 +70,7 @@ impl Post {
     }
 
     /// Binds the socket of a mailbox. It is in blocking mode.
+    #[cfg(any(feature = "publish", feature = "consume", test))]
     pub(crate) fn bind(&self, mailbox: &mut Mailbox) -> io::Result<UnixDatagram> {
         let socket = UnixDatagram::bind(self.socket_address(&mailbox.name)?)?;
         mailbox.socket_path = self.folder.join(format!("{}.sock", mailbox.name));
@@ -166,6 +170,7 @@ fn is_locked(lock: &File) -> bool {
 }
 
 /// A mailbox of this process. Dropping it removes its files; the death of the process leaves them to a sweep.
+#[cfg(any(feature = "publish", feature = "consume", test))]
 pub(crate) struct Mailbox {
     pub(crate) name: String,
     socket_path: PathBuf,
@@ -173,6 +178,7 @@ pub(crate) struct Mailbox {
     _lock: File,
 }
 
+#[cfg(any(feature = "publish", feature = "consume", test))]
 impl Drop for Mailbox {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.socket_path);

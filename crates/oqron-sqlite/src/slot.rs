@@ -1,6 +1,8 @@
 //! What a step needs to know of a job to move it on.
 
-use oqron_core::{Error, JobState, Retention, Timestamp, Token, WorkerId};
+#[cfg(feature = "consume")]
+use oqron_core::Error;
+use oqron_core::{JobState, Retention, Timestamp, Token, WorkerId};
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::column::{job_id, number, retention, state, token, worker_id};
@@ -101,6 +103,7 @@ pub(crate) fn read_slots(
 }
 
 /// A token as the file keeps it.
+#[cfg(feature = "consume")]
 pub(crate) fn stored_token(token: Token) -> Result<i64, Error> {
     i64::try_from(token.0).map_err(|_| Error::Invalid {
         what: "token",

@@ -28,7 +28,7 @@ pub(super) async fn heartbeat(handle: &Handle, heartbeat: &Heartbeat<'_>) -> Res
     handle
         .write("renew leases", move |step| {
             let topic = step.topic(&namespace, &topic_name)?;
-            note_seen(step, topic.namespace, &worker)?;
+            note_seen(step, topic.namespace, &worker, 0)?;
             let ends = step.now.boot_ms.saturating_add(ttl_ms);
             let verdicts = held
                 .iter()

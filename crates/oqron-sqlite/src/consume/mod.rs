@@ -81,12 +81,19 @@ impl Locks for SqliteConsume {
     }
 }
 
-/// Notes that a worker was heard of, at most every few seconds.
-fn note_seen(step: &Step<'_>, namespace: i64, worker: &WorkerId) -> Result<(), Failed> {
-    const OFTEN_ENOUGH_MS: i64 = 5_000;
+/// A turn notes that its worker was heard of, when the last note is at least this old: the busiest take thousands a second.
+const NOTE_TURNS_EVERY_MS: i64 = 5_000;
+
+/// Notes that a worker was heard of, unless it was less than `at_least_after_ms` ago.
+fn note_seen(
+    step: &Step<'_>,
+    namespace: i64,
+    worker: &WorkerId,
+    at_least_after_ms: i64,
+) -> Result<(), Failed> {
     let now = step.now.wall.as_millis();
     step.connection
         .prepare_cached(include_str!("../sql/consume/note_seen.sql"))?
-        .execute(params![namespace, worker.as_str(), now, now - OFTEN_ENOUGH_MS])?;
+        .execute(params![namespace, worker.as_str(), now, now - at_least_after_ms])?;
     Ok(())
 }

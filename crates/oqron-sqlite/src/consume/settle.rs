@@ -6,7 +6,7 @@ use oqron_core::{
     CANCELLED_ON_REQUEST, Encoded, JobState, Outcome, Settled, Settlement, TimelineEvent, TimelineKind,
     WorkerId,
 };
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use super::requeue::{Order, Requeue, requeue};
 use crate::end::{End, end};
@@ -43,7 +43,7 @@ pub(super) fn settle(
         return Ok(Settled::Accepted);
     }
     let Some(slot) = Slot::find(step, topic, settlement.id.as_str())? else {
-        return settled_before_its_removal(step, topic, worker, settlement, token);
+        return Ok(Settled::LeaseLost);
     };
     if slot.token != Some(settlement.token) || slot.worker.as_ref() != Some(worker) {
         return Ok(Settled::LeaseLost);
@@ -86,27 +86,6 @@ fn complete_at_once(
             step.next_end(),
         ])?;
     Ok(completed == 1)
-}
-
-fn settled_before_its_removal(
-    step: &Step<'_>,
-    topic: &Topic,
-    worker: &WorkerId,
-    settlement: &Settlement,
-    token: i64,
-) -> Result<Settled, Failed> {
-    let known: Option<bool> = step
-        .connection
-        .prepare_cached(include_str!("../sql/consume/settled_before.sql"))?
-        .query_row(
-            params![topic.number, settlement.id.as_str(), token, worker.as_str()],
-            |row| row.get(0),
-        )
-        .optional()?;
-    Ok(match known {
-        Some(true) => Settled::Accepted,
-        _ => Settled::LeaseLost,
-    })
 }
 
 fn report(step: &Step<'_>, slot: &Slot, settlement: &Settlement) -> Result<(), Failed> {

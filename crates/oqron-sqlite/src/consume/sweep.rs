@@ -73,7 +73,7 @@ fn surplus(step: &Step<'_>, topic: &Topic, room: usize) -> Result<Vec<Slot>, Fai
 
 fn remove_all(step: &Step<'_>, topic: &Topic, slots: &[Slot]) -> Result<(), Failed> {
     for slot in slots {
-        remove(step, topic, slot, slot.settled)?;
+        remove(step, topic, slot)?;
     }
     Ok(())
 }

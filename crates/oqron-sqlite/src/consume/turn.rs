@@ -7,8 +7,8 @@ use rusqlite::{OptionalExtension, params};
 use super::claim::{
     claim, is_anything_waiting, leases_of, next_scheduled, stop_waiting, time_until_due, topic_row, wait,
 };
-use super::note_seen;
 use super::settle::{Effects, settle};
+use super::{NOTE_TURNS_EVERY_MS, note_seen};
 use crate::error::Failed;
 use crate::file::Handle;
 use crate::step::{Step, Topic};
@@ -46,7 +46,7 @@ pub(super) struct Request {
 
 fn take_turn(step: &Step<'_>, request: &Request) -> Result<Turned, Failed> {
     let topic = step.topic(&request.namespace, &request.topic)?;
-    note_seen(step, topic.namespace, &request.worker)?;
+    note_seen(step, topic.namespace, &request.worker, NOTE_TURNS_EVERY_MS)?;
     let last = last_request(step, &topic, &request.worker)?;
     let mut turned = Turned::default();
     match last {

@@ -32,7 +32,7 @@ fn discard_one(step: &Step<'_>, topic: &Topic, job: &JobRef) -> Result<Operated,
         None => Ok(Operated::NotFound),
         Some(slot) if !slot.state.is_finished() => Ok(Operated::WrongState(slot.state)),
         Some(slot) => {
-            remove(step, topic, &slot, slot.settled)?;
+            remove(step, topic, &slot)?;
             Ok(Operated::Done)
         }
     }
@@ -60,7 +60,7 @@ pub(super) async fn purge(handle: &Handle, topic: &TopicName, state: JobState) -
             };
             let slots = read_slots(step, sql, params![topic.number, SWEEP_JOBS_MAX as i64])?;
             for slot in &slots {
-                remove(step, &topic, slot, slot.settled)?;
+                remove(step, &topic, slot)?;
             }
             step.tell_watchers(&topic, slots.iter().map(|slot| slot.id.as_str()))?;
             Ok(slots.len() as u64)

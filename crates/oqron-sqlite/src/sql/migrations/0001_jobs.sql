@@ -69,13 +69,11 @@ CREATE INDEX jobs_active ON jobs (topic, lease_ends_boot) WHERE state = 2;
 CREATE INDEX jobs_finished ON jobs (topic, state, end_order) WHERE state >= 3;
 CREATE INDEX jobs_expiring ON jobs (topic, expires_at) WHERE expires_at IS NOT NULL;
 
--- Ids that outlive their record, until the end of their window, and what settled the job, for a repeated settlement.
+-- Ids that outlive their record, until the end of their window.
 CREATE TABLE ids (
     topic INTEGER NOT NULL,
     id TEXT NOT NULL,
     until INTEGER NOT NULL,
-    token INTEGER,
-    worker TEXT,
     PRIMARY KEY (topic, id)
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX ids_until ON ids (topic, until);
