@@ -11,6 +11,7 @@ use oqron_core::{Config, Error, Namespace};
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
+#[cfg(any(feature = "publish", feature = "consume"))]
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::address::Address;
@@ -35,7 +36,9 @@ const PLANS: [&str; 7] = [
 /// One database with its schema. Shared by the clones of an adapter.
 pub(crate) struct Database {
     pool: Pool,
+    #[cfg(any(feature = "publish", feature = "consume"))]
     driver: tokio_postgres::Config,
+    #[cfg(any(feature = "publish", feature = "consume"))]
     tls: MakeRustlsConnect,
     pub(crate) namespace: Namespace,
     pub(crate) schema: String,
@@ -110,7 +113,9 @@ impl Database {
             })?;
         let database = Self {
             pool,
+            #[cfg(any(feature = "publish", feature = "consume"))]
             driver,
+            #[cfg(any(feature = "publish", feature = "consume"))]
             tls,
             namespace: config.namespace.clone(),
             schema,

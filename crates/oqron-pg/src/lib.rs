@@ -14,6 +14,10 @@
 //!
 //! Publishing, consuming and operating are features with types and statements of their own: a program that only publishes
 //! holds no statement that claims.
+#![cfg_attr(
+    not(any(feature = "publish", feature = "consume", feature = "operate")),
+    allow(dead_code, reason = "without a feature there is nobody who connects")
+)]
 
 pub mod address;
 #[cfg(feature = "consume")]

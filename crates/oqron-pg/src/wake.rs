@@ -12,6 +12,7 @@ statement!(WAKE, "sql/shared/wake.sql", [INT4, INT4, INT8, INT8]);
 pub(crate) enum Wake {
     /// So many waiters: there are as many jobs.
     Jobs(i32),
+    #[cfg(feature = "publish")]
     /// One that would sleep beyond this time.
     At(i64),
 }
@@ -23,8 +24,9 @@ impl Database {
             let marks = self.wake_marks.lock().unwrap_or_else(PoisonError::into_inner);
             marks.get(&topic).copied().unwrap_or(0)
         };
-        let (jobs, run_at) = match wake {
+        let (jobs, run_at): (i32, Option<i64>) = match wake {
             Wake::Jobs(jobs) => (jobs, None),
+            #[cfg(feature = "publish")]
             Wake::At(time) => (1, Some(time)),
         };
         // Waiters registered in a transaction that committed late stand below the mark for a moment.

@@ -1,4 +1,5 @@
 //! What only PostgreSQL can do, and what only it can refuse.
+#![allow(clippy::unwrap_used, reason = "an error of the backend fails the test")]
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use oqron_core::{
 };
 use oqron_pg::tokio_postgres::{Client, NoTls};
 use oqron_pg::{PgConsume, PgOperate, PgPublish};
-use oqron_testing::servers::postgres_url;
+use oqron_testing::servers::{PostgresOptions, PostgresServer, postgres_url};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -514,4 +515,25 @@ async fn bad_urls_and_servers_that_are_down_say_what_is_wrong() {
     let publish = PgPublish::connect(&config()).await.unwrap();
     let shown = format!("{publish:?}");
     assert!(shown.contains("PostgreSQL at"), "{shown}");
+}
+
+#[test]
+fn a_wrong_password_is_refused_access_and_named_nowhere() {
+    let server =
+        PostgresServer::start(PostgresOptions::new().without_durability().password("rightpass")).unwrap();
+    let right = server.url();
+    let wrong = right.replace("rightpass", "hunter2");
+    assert_ne!(right, wrong);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        PgPublish::connect(&config_of(right)).await.unwrap();
+        let error = PgPublish::connect(&config_of(wrong.clone())).await.unwrap_err();
+        assert!(matches!(error, Error::AccessDenied { .. }), "{error}");
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        let other = wrong.rsplit_once('/').unwrap().0.replace("hunter2", "rightpass");
+        let error = PgPublish::connect(&config_of(format!("{other}/no_such_database")))
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("no_such_database"), "{error}");
+    });
 }
