@@ -151,7 +151,8 @@ pub struct Turn<'a> {
 /// How much to claim, and on which terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Jobs at most, up to [`TURN_JOBS_MAX`](crate::limits::TURN_JOBS_MAX).
+    /// Jobs at most, up to [`TURN_JOBS_MAX`](crate::limits::TURN_JOBS_MAX). With 0 the worker takes nothing now, and waits
+    /// no longer: if a job is ready, the next waiter is woken for it.
     pub max: u32,
     /// How long each lease lasts without a heartbeat. The backend rounds to milliseconds.
     pub lease_ttl: Duration,
@@ -237,7 +238,8 @@ pub enum Outcome {
 /// The answer to one settlement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// It took effect, now or when it was sent before.
+    /// It took effect, now or when it was sent before. In a repeated turn that is always known; in a later one as long as
+    /// the record is kept.
     Accepted,
     /// The lease is somebody else's, or nobody's; nothing was written.
     LeaseLost,
@@ -253,9 +255,9 @@ pub struct Turned {
     pub leases: Vec<Lease>,
     /// Time until the next scheduled job or lease expiry of the topic; `None` when there is neither.
     pub due_in: Option<Duration>,
-    /// Jobs were left waiting that a larger claim would have got.
+    /// Jobs were left waiting that a larger claim would have got. Told to a claim only.
     pub more: bool,
-    /// The topic is paused: nothing is claimed until it is resumed.
+    /// The topic is paused: nothing is claimed until it is resumed. Told to a claim only.
     pub paused: bool,
 }
 

@@ -36,7 +36,8 @@ statement!(
         TEXT_ARRAY,
         TEXT_ARRAY,
         TEXT_ARRAY,
-        TEXT_ARRAY
+        TEXT_ARRAY,
+        INT8
     ]
 );
 statement!(
@@ -83,7 +84,7 @@ pub(crate) async fn turn(consume: &PgConsume, turn: &Turn<'_>) -> Result<Turned,
     let request = i64::try_from(turn.request).unwrap_or(i64::MAX);
     let request_params: [Param<'_>; 3] = [&topic, &worker, &request];
     let columns = Columns::of(turn.settlements);
-    let settle_params = columns.params(&topic, &worker);
+    let settle_params = columns.params(&topic, &worker, &request);
     let at_once = PROMOTE_JOBS_MAX as i64;
     let ready_params: [Param<'_>; 6] = [
         &topic,
@@ -260,7 +261,7 @@ impl<'a> Columns<'a> {
         self.logs.push(json_lines(&settlement.logs));
     }
 
-    fn params(&'a self, topic: &'a i32, worker: &'a &'a str) -> [Param<'a>; 12] {
+    fn params(&'a self, topic: &'a i32, worker: &'a &'a str, request: &'a i64) -> [Param<'a>; 13] {
         [
             topic,
             worker,
@@ -274,6 +275,7 @@ impl<'a> Columns<'a> {
             &self.reasons,
             &self.progress,
             &self.logs,
+            request,
         ]
     }
 }

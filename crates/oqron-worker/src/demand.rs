@@ -18,6 +18,8 @@ pub(crate) struct Demand {
     throttled: Option<Throttled>,
     /// There may be jobs that were not asked for.
     is_hungry: bool,
+    /// The backend woke this worker and nobody else, and it has not asked since.
+    owes_wakeup: bool,
     asked_at: Instant,
     due_at: Option<Instant>,
 }
@@ -28,6 +30,7 @@ impl Demand {
         Self {
             throttled: throttle.map(Throttled::new),
             is_hungry: true,
+            owes_wakeup: false,
             asked_at: now,
             due_at: None,
         }
@@ -36,6 +39,17 @@ impl Demand {
     /// There may be work.
     pub(crate) fn wake(&mut self) {
         self.is_hungry = true;
+    }
+
+    /// The backend says that there may be work, and woke nobody else for it.
+    pub(crate) fn woken(&mut self) {
+        self.is_hungry = true;
+        self.owes_wakeup = true;
+    }
+
+    /// Whether a worker that can take nothing now has to let the backend wake another one.
+    pub(crate) fn owes_wakeup(&self) -> bool {
+        self.owes_wakeup
     }
 
     /// Of so many free slots, those that may be filled now.
@@ -67,10 +81,11 @@ impl Demand {
         self.throttled.as_ref().and_then(Throttled::next)
     }
 
-    /// A turn is sent that asks for `asked` of the free slots, perhaps for none. The backend wakes who got less than was
-    /// asked for; the slots that were not asked for are this side's to remember.
+    /// A turn is sent that asks for `asked` of the free slots, or for none to pass a wake-up on. The backend wakes who got
+    /// less than was asked for; the slots that were not asked for are this side's to remember.
     pub(crate) fn asked(&mut self, asked: u32, free: u32, now: Instant) {
         self.is_hungry = free > asked;
+        self.owes_wakeup = false;
         if asked > 0 {
             self.due_at = None;
             self.asked_at = now;

@@ -120,7 +120,7 @@ impl TopicTask {
                     Said::Answer(Err(problem)) => self.back_off(&problem),
                     Said::SendAgain => self.send(),
                 },
-                () = self.parts.inbox.woken() => self.demand.wake(),
+                () = self.parts.inbox.woken() => self.demand.woken(),
                 // The other end is held by `parts`, so it cannot go.
                 _ = self.paused.changed() => self.demand.wake(),
                 Some(_) = self.hooks.join_next(), if !self.hooks.is_empty() => {}
@@ -158,15 +158,18 @@ impl TopicTask {
             return;
         }
         let now = Instant::now();
-        let asks = self.demand.is_due(now, self.parts.inboxes.has_channel()) && self.claimable(now) > 0;
-        if self.ended.is_empty() && !asks {
+        let max = self.claimable(now);
+        let asks = self.demand.is_due(now, self.parts.inboxes.has_channel()) && max > 0;
+        let passes_on = self.demand.owes_wakeup() && max == 0;
+        if self.ended.is_empty() && !asks && !passes_on {
             return;
         }
         let (settlements, offered) = fill(&mut self.ended);
         let options = &self.parts.shared.options;
         let (lease_ttl, delivery, max_stalls) = (options.lock_ttl, options.delivery, options.max_stalls);
+        // Slots of what has ended are still taken in `max`: they are free once it is on its way.
         let max = self.claimable(now);
-        let claim = (max > 0).then_some(Claim {
+        let claim = (max > 0 || passes_on).then_some(Claim {
             max,
             lease_ttl,
             delivery,

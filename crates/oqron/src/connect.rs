@@ -52,7 +52,13 @@ pub async fn runtime(config: Config) -> Result<oqron_worker::Runtime, oqron_work
 
 #[cfg(feature = "worker")]
 async fn consume(config: &Config) -> Result<Arc<dyn oqron_core::Consume>, Error> {
-    Ok(connect!(config, RedisConsume, PgConsume, SqliteConsume, MemoryConsume))
+    Ok(connect!(
+        config,
+        RedisConsume,
+        PgConsume,
+        SqliteConsume,
+        MemoryConsume
+    ))
 }
 
 /// Connects what people and their tools need: lists, counts, retrying and discarding dead letters, pausing.
@@ -61,7 +67,13 @@ async fn consume(config: &Config) -> Result<Arc<dyn oqron_core::Consume>, Error>
 /// Those of [`publisher`](crate::publisher).
 #[cfg(feature = "operate")]
 pub async fn operator(config: &Config) -> Result<Arc<dyn oqron_core::Operate>, Error> {
-    Ok(connect!(config, RedisOperate, PgOperate, SqliteOperate, MemoryOperate))
+    Ok(connect!(
+        config,
+        RedisOperate,
+        PgOperate,
+        SqliteOperate,
+        MemoryOperate
+    ))
 }
 
 fn feature_missing(kind: BackendKind) -> Error {
@@ -74,6 +86,8 @@ fn feature_missing(kind: BackendKind) -> Error {
     };
     Error::Invalid {
         what: "url",
-        problem: format!("it names {name}, which this program was built without; enable the feature `{feature}` of the crate oqron"),
+        problem: format!(
+            "it names {name}, which this program was built without; enable the feature `{feature}` of the crate oqron"
+        ),
     }
 }

@@ -31,9 +31,9 @@ oqron::runtime(config).await?.worker(greet)?.run(oqron::shutdown_signal()).await
 mod connect;
 
 pub use oqron_core::{
-    CancelOutcome, Codec, Config, Delivery, EnqueueOutcome, Error, FailureKind, JobError, JobFailure, JobId, JobRecord,
-    JobRef, JobState, LogLine, NewJob, Progress, Retention, Retries, TimelineEvent, TimelineKind, Timestamp, Token,
-    Topic, TopicName,
+    CancelOutcome, Codec, Config, Delivery, EnqueueOutcome, Error, FailureKind, JobError, JobFailure, JobId,
+    JobRecord, JobRef, JobState, LogLine, NewJob, Progress, Retention, Retries, TimelineEvent, TimelineKind,
+    Timestamp, Token, Topic, TopicName,
 };
 
 /// Everything of the core: limits, names, the backend traits.
@@ -48,7 +48,8 @@ pub use oqron_publisher::{Add, Error as PublishError, IntoAdd, JobHandle, Publis
 pub use connect::runtime;
 #[cfg(feature = "worker")]
 pub use oqron_worker::{
-    CancelReason, Context, Error as WorkerError, Handler, JobInfo, Runtime, RuntimeHandle, Worker, shutdown_signal,
+    CancelReason, Context, Error as WorkerError, Handler, JobInfo, Runtime, RuntimeHandle, Worker,
+    shutdown_signal,
 };
 
 #[cfg(feature = "operate")]

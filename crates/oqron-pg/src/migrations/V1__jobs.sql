@@ -117,6 +117,16 @@ create table oqron.turns (
     primary key (topic, worker, request)
 );
 
+-- Of these requests, those with settlements that were refused, so that a repeated one gets the same verdicts, whatever has
+-- become of the jobs since.
+create table oqron.refused (
+    topic   integer not null,
+    worker  text collate "C" not null,
+    request bigint not null,
+    places  integer[] not null,         -- in the arrays of the request, from 1
+    primary key (topic, worker, request)
+);
+
 create table oqron.workers (
     namespace  text collate "C" not null,
     id         text collate "C" not null,

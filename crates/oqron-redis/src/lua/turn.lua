@@ -5,8 +5,8 @@
 -- ARGV     channel prefix of workers, topic name, worker, request, jobs to claim (-1: no claim), lease_ttl in ms, flags of
 --          the lease (0 or AT_MOST_ONCE), max_stalls; then for each settlement: id, head (kind 1 byte, token 6, delay in
 --          ms 6), body, report (see settlement.rs)
--- Returns  verdicts (a letter each: A accepted, L lease lost), ms until the next event or -1, 1 if jobs are left waiting,
---          1 if the topic is paused, leases (see lease.rs)
+-- Returns  verdicts (a letter each: A accepted, L lease lost), ms until the next event or -1, 1 if jobs are left waiting for a
+--          larger claim, 1 if the topic is paused for the claim, leases (see lease.rs)
 -- Keeps    one owner a job: what is active is in the :lease:W of its worker, under a token that no other claim had; a run
 --          is written over only by the holder of its token, or after its lease has ended. It goes on when the server is
 --          out of memory: it is what frees memory.
@@ -307,7 +307,7 @@ end
 return {
   verdicts,
   soonest and math.max(soonest - now, 0) or -1,
-  (left > 0 and not paused) and 1 or 0,
-  paused and 1 or 0,
+  (claim_max >= 0 and left > 0 and not paused) and 1 or 0,
+  (claim_max >= 0 and paused) and 1 or 0,
   table.concat(leases),
 }

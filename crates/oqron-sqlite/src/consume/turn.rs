@@ -62,20 +62,20 @@ fn take_turn(step: &Step<'_>, request: &Request) -> Result<Turned, Failed> {
         _ => act(step, &topic, request, &mut turned)?,
     }
     let (paused, _) = topic_row(step, &topic)?;
-    turned.paused = paused;
-    turned.more = !paused && is_anything_waiting(step, &topic)?;
+    let is_ready = !paused && is_anything_waiting(step, &topic)?;
     // What is due in a paused topic waits for the resume, which wakes.
     turned.due_in = match paused {
         true => None,
         false => time_until_due(step, &topic)?,
     };
     if let Some(terms) = &request.claim {
+        (turned.paused, turned.more) = (paused, is_ready);
         match (turned.leases.len() as u32) < terms.max {
             true => wait(step, &topic, request, turned.due_in)?,
             false => stop_waiting(step, &topic, request)?,
         }
     }
-    if turned.more {
+    if is_ready {
         step.wake_another(&topic, &request.worker)?;
     }
     Ok(turned)

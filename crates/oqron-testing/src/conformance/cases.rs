@@ -245,6 +245,7 @@ macro_rules! __conformance_cases {
                 one_new_job_wakes_one_waiter
                 a_batch_wakes_as_many_waiters_as_it_has_jobs
                 a_claim_that_leaves_some_behind_wakes_the_next_waiter
+                a_claim_of_nothing_passes_the_wake_up_on
                 a_resumption_wakes_every_waiter
                 a_released_job_wakes_a_waiter
                 a_lease_given_back_by_a_heartbeat_wakes_a_waiter

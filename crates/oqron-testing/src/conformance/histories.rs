@@ -3,12 +3,13 @@
 //!
 //! No step depends on time. A failure names its seed; the same seed is the same history.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use oqron_core::{
-    Claim, Config, Error, JobId, JobState, Lease, NewJob, Outcome, Retention, Settlement, Turned,
+    Claim, Config, Error, JobId, JobState, Lease, NewJob, Outcome, Retention, Settled, Settlement, Turned,
 };
 
 use super::bench::{LONG, failure, id, job_with, told};
@@ -22,7 +23,7 @@ const STEPS: usize = 120;
 
 /// Of adds, turns, repeated turns, heartbeats, cancels, and what an operator does.
 pub async fn random_histories_go_as_in_the_model(bench: Bench) {
-    for seed in 1..=8 {
+    for seed in 1..=20 {
         let model = Bench::new(Model).await;
         let backend = bench.topic(&format!("history-{seed}"));
         one_history(seed, Side::new(backend), Side::new(model)).await;
@@ -144,13 +145,17 @@ fn random_outcome(chance: &mut Chance) -> Outcome {
 struct Side {
     bench: Bench,
     crew: Vec<Member>,
+    /// How often each job had no record.
+    gone: HashMap<JobId, usize>,
 }
 
-/// A worker, with every lease that it ever got, old ones too, and its last turn.
+/// A worker, with every lease that it ever got, old ones too, and its last turn with the verdicts that are unsure.
 struct Member {
     worker: BenchWorker,
     leases: Vec<Lease>,
-    last: (Vec<Settlement>, Option<Claim>),
+    /// Leases whose settlement was accepted, and how often the job had no record by then.
+    accepted: HashMap<usize, usize>,
+    last: (Vec<Settlement>, Option<Claim>, Vec<bool>),
 }
 
 impl Side {
@@ -158,10 +163,15 @@ impl Side {
         let member = |_| Member {
             worker: bench.worker("member"),
             leases: Vec::new(),
-            last: (Vec::new(), None),
+            accepted: HashMap::new(),
+            last: (Vec::new(), None, Vec::new()),
         };
         let crew = (0..WORKERS).map(member).collect();
-        Self { bench, crew }
+        Self {
+            bench,
+            crew,
+            gone: HashMap::new(),
+        }
     }
 
     /// Takes the step and tells the answer, without what differs from backend to backend.
@@ -180,8 +190,22 @@ impl Side {
                     .map(|(lease, outcome)| settlement(&member.leases[*lease], outcome.clone()))
                     .collect();
                 let turned = member.worker.turn(&settlements, *claim).await;
-                member.last = (settlements, *claim);
-                let told = tell(&turned);
+                let mut unsure = Vec::new();
+                for (lease, settled) in settle.iter().map(|(lease, _)| *lease).zip(&turned.settled) {
+                    let gone = self.gone.get(&member.leases[lease].id).copied().unwrap_or(0);
+                    unsure.push(member.accepted.get(&lease).is_some_and(|before| *before != gone));
+                    if *settled == Settled::Accepted {
+                        member.accepted.entry(lease).or_insert(gone);
+                    }
+                }
+                let verdicts = verdicts(&turned, &unsure);
+                member.last = (settlements, *claim, unsure);
+                let told = format!(
+                    "{verdicts:?} {:?} more {} paused {}",
+                    lease_texts(&turned),
+                    turned.more,
+                    turned.paused
+                );
                 member.leases.extend(turned.leases);
                 told
             }
@@ -190,9 +214,9 @@ impl Side {
                 if member.worker.request == 0 {
                     return String::new();
                 }
-                let (settlements, claim) = &member.last;
+                let (settlements, claim, unsure) = &member.last;
                 let turned = member.worker.repeat(settlements, *claim).await;
-                format!("{:?} {:?}", turned.settled, lease_texts(&turned))
+                format!("{:?} {:?}", verdicts(&turned, unsure), lease_texts(&turned))
             }
             Step::Heartbeat { worker, listed } => {
                 let member = &self.crew[*worker];
@@ -214,11 +238,12 @@ impl Side {
     }
 
     /// What is kept of every job, and how many there are in each state.
-    async fn records(&self) -> String {
+    async fn records(&mut self) -> String {
         let mut texts = vec![format!("{:?}", self.bench.counts().await)];
         for number in 0..IDS {
             let id = id(&format!("job-{number}"));
             let Some(record) = self.bench.find(&id).await else {
+                *self.gone.entry(id).or_default() += 1;
                 continue;
             };
             let holder = self
@@ -243,14 +268,13 @@ impl Side {
     }
 }
 
-fn tell(turned: &Turned) -> String {
-    format!(
-        "{:?} {:?} more {} paused {}",
-        turned.settled,
-        lease_texts(turned),
-        turned.more,
-        turned.paused
-    )
+/// Sent in another request after the record has gone, a repetition is known to some backends only.
+fn verdicts(turned: &Turned, unsure: &[bool]) -> Vec<String> {
+    let told = |(settled, unsure): (&Settled, &bool)| match unsure {
+        true => "known or not".to_owned(),
+        false => format!("{settled:?}"),
+    };
+    turned.settled.iter().zip(unsure).map(told).collect()
 }
 
 fn lease_texts(turned: &Turned) -> Vec<String> {

@@ -97,7 +97,10 @@ pub async fn a_job_that_stalls_too_often_is_a_dead_letter(bench: Bench) {
     pass_short().await;
     assert_eq!(worker.claim(1).await, []);
     let record = bench.record(&id).await;
-    assert_eq!((record.state, record.stalls), (JobState::Failed, 3));
+    assert_eq!(
+        (record.state, record.attempts, record.stalls),
+        (JobState::Failed, 1, 3)
+    );
     assert_eq!(record.error, Some(JobFailure::stalled(3)));
     assert_eq!(
         record.error.map(|error| error.message),
@@ -134,7 +137,8 @@ pub async fn a_cancelled_job_that_stalls_ends_as_cancelled(bench: Bench) {
     pass_short().await;
     assert_eq!(bench.worker("next").claim(1).await, []);
     let record = bench.record(&id).await;
-    assert_eq!(record.state, JobState::Cancelled);
+    assert_eq!((record.state, record.stalls), (JobState::Cancelled, 0));
+    assert_eq!(record.attempts, 1);
     assert!(record.finished_at.is_some());
     assert_eq!(
         told(&record.timeline).last(),

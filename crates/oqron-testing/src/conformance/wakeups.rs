@@ -9,8 +9,10 @@ use super::bench::{DEADLINE, SHORT, job, pass_short};
 use super::worker::for_long;
 use super::{Bench, BenchWorker};
 
+type Waiter = (BenchWorker, Box<dyn Presence>);
+
 /// A worker that has joined and found nothing.
-async fn waiter(bench: &Bench, label: &str) -> (BenchWorker, Box<dyn Presence>) {
+async fn waiter(bench: &Bench, label: &str) -> Waiter {
     let mut worker = bench.worker(label);
     let presence = worker.join().await;
     assert_eq!(worker.claim(1).await, []);
@@ -35,20 +37,11 @@ pub async fn a_new_job_of_another_process_wakes_a_waiter(bench: Bench) {
 
 /// And not all of them.
 pub async fn one_new_job_wakes_one_waiter(bench: Bench) {
-    let (one, mut first) = waiter(&bench, "one").await;
-    let (two, mut second) = waiter(&bench, "two").await;
+    let (one, two) = (waiter(&bench, "one").await, waiter(&bench, "two").await);
     bench.add("a").await;
-    let woken_first = tokio::select! {
-        () = woken(&bench, &mut first) => true,
-        () = woken(&bench, &mut second) => false,
-    };
-    let (mut worker, other) = if woken_first {
-        (one, &mut second)
-    } else {
-        (two, &mut first)
-    };
+    let ((mut worker, _first), (_other, mut second)) = first_woken(&bench, one, two).await;
     pass_short().await;
-    assert!(is_quiet(&bench, other).await, "the other one sleeps on");
+    assert!(is_quiet(&bench, &mut second).await, "the other one sleeps on");
     worker.claim_one().await;
 }
 
@@ -78,6 +71,21 @@ pub async fn a_claim_that_leaves_some_behind_wakes_the_next_waiter(bench: Bench)
     assert_eq!((turned.leases.len(), turned.more), (1, true));
     woken(&bench, &mut presence).await;
     assert_eq!(next.claim(9).await.len(), 2);
+}
+
+/// One that can take nothing just now does not keep the wake-up, and waits no longer.
+pub async fn a_claim_of_nothing_passes_the_wake_up_on(bench: Bench) {
+    let (one, two) = (waiter(&bench, "one").await, waiter(&bench, "two").await);
+    bench.add("a").await;
+    let ((mut busy, mut first), (mut other, mut second)) = first_woken(&bench, one, two).await;
+    let turned = busy.turn(&[], Some(for_long(0))).await;
+    assert_eq!((turned.leases.len(), turned.more), (0, true));
+    woken(&bench, &mut second).await;
+    other.claim_one().await;
+    assert!(!busy.turn(&[], Some(for_long(0))).await.more);
+    bench.add("b").await;
+    pass_short().await;
+    assert!(is_quiet(&bench, &mut first).await, "it waits no longer");
 }
 
 /// All of them: nobody knows how many jobs wait.
@@ -181,6 +189,14 @@ async fn woken(bench: &Bench, presence: &mut Box<dyn Presence>) {
     tokio::time::timeout(DEADLINE, wake)
         .await
         .expect("the worker is woken");
+}
+
+/// The two waiters, the one that is woken first.
+async fn first_woken(bench: &Bench, mut one: Waiter, mut two: Waiter) -> (Waiter, Waiter) {
+    tokio::select! {
+        () = woken(bench, &mut one.1) => (one, two),
+        () = woken(bench, &mut two.1) => (two, one),
+    }
 }
 
 /// Whether nothing for the topic has come so far.

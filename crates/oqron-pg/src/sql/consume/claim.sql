@@ -59,6 +59,7 @@ with clock as materialized (
     select s.paused, s.repeated, pg_current_snapshot()::text as snapshot,
            case when s.paused or s.repeated or (select count(*) from chosen) < $4 then false
                 else (select count(*) from returned) + (select count(*) from added) > $4
+                  or ($4 = 0 and exists (select from oqron.jobs where topic = $1 and state = 1))
                   or exists (select from last_added l cross join lateral (
                          select 1 from oqron.jobs j
                          where j.topic = $1 and j.state = 1 and j.lane = 2 and (j.priority, j.seq) > (l.priority, l.seq)

@@ -38,7 +38,7 @@ with clock as materialized (
     delete from oqron.jobs j using unlisted u, clock c
     where j.topic = $1 and j.id = u.id and u.cancel_requested
     returning j.seq, j.created_at, j.run_at, j.started_at, c.now as finished_at, j.token, j.retain_ms, j.retain_count,
-              j.id_window_ms, j.topic, j.priority, greatest(j.attempts - 1, 0) as attempts, j.stalls, 5::smallint as state,
+              j.id_window_ms, j.topic, j.priority, j.attempts, j.stalls, 5::smallint as state,
               j.payload_format, null::integer as result_format, j.cancel_requested, false as settled, j.id, j.worker,
               j.extras, j.progress, j.error, j.logs,
               oqron.newest(j.timeline, array[oqron.event(c.now, 'cancelled', $2, '"cancelled on request"')], 50) as timeline,

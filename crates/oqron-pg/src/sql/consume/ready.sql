@@ -35,8 +35,7 @@ with clock as materialized (
     where j.topic = $1 and j.id = e.id and e.ends_as is not null
     returning j.seq, j.created_at, j.run_at, j.started_at, c.now as finished_at, j.token, j.retain_ms, j.retain_count,
               j.id_window_ms, j.topic, j.priority,
-              case when e.at_most_once then j.attempts else greatest(j.attempts - 1, 0) end as attempts,
-              case when e.at_most_once then j.stalls else j.stalls + 1 end as stalls,
+              j.attempts, case when e.at_most_once or e.ends_as = 5 then j.stalls else j.stalls + 1 end as stalls,
               e.ends_as as state, j.payload_format, null::integer as result_format, j.cancel_requested,
               false as settled, j.id, j.worker, j.extras, j.progress,
               case when e.ends_as = 5 then j.error

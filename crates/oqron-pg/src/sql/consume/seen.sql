@@ -4,5 +4,7 @@
 with seen as (
     update oqron.workers set seen_at = oqron.now_ms()
     where namespace = $1 and id = $2
+), refused as (
+    delete from oqron.refused where topic = $3 and worker = $2 and request > $5 and request <= $4
 )
 delete from oqron.turns where topic = $3 and worker = $2 and request > $5 and request <= $4

@@ -3,12 +3,15 @@
    $1 topic  $2 worker  and arrays, one element a settlement:
    $3 job ids  $4 tokens  $5 outcomes (0 complete, 1 retry, 2 fail, 3 snooze, 4 release, 5 cancel)  $6 delays in ms
    $7 results  $8 formats of results  $9 errors (JSON)  $10 reasons (JSON)  $11 progress (JSON)  $12 log lines (JSON), joined
-   by newlines
+   by newlines  $13 request
    Returns rows of: place in the arrays, from 1; whether it is accepted; whether the job went back to waiting. A place can
-   stand in two rows; one that says accepted is enough.
+   stand in two rows that both say accepted.
    Invariant: a row changes only under the token and worker of its current lease, and is found by its primary key only. */
 with clock as materialized (
     select oqron.now_ms() as now
+), request as materialized (
+    select not exists (select from oqron.turns where topic = $1 and worker = $2 and request = $13
+                       and xid = pg_current_xact_id()) as repeated
 ), given as materialized (
     select * from unnest($3::text[], $4::bigint[], $5::smallint[], $6::bigint[], $7::bytea[], $8::integer[], $9::text[],
                          $10::text[], $11::text[], $12::text[])
@@ -19,7 +22,7 @@ with clock as materialized (
            case when g.outcome = 0 then 3 when g.outcome = 2 then 4 when g.outcome = 5 or j.cancel_requested then 5
            end::smallint as ends_as
     from given g join oqron.jobs j on j.topic = $1 and j.id = g.id
-    where j.state = 2 and j.token = g.token and j.worker = $2
+    where j.state = 2 and j.token = g.token and j.worker = $2 and not (select repeated from request)
     order by j.id
     for update of j
 ), gone as (
@@ -27,9 +30,10 @@ with clock as materialized (
     where j.topic = $1 and j.id = h.id and h.ends_as is not null
     returning j.seq, j.created_at, j.run_at, j.started_at, c.now as finished_at, j.token, j.retain_ms, j.retain_count,
               j.id_window_ms, j.topic, j.priority,
-              case when h.outcome in (3, 4) then greatest(j.attempts - 1, 0) else j.attempts end as attempts, j.stalls,
+              j.attempts, j.stalls,
               h.ends_as as state, j.payload_format, h.result_format, j.cancel_requested, true as settled, j.id, j.worker,
-              j.extras, coalesce(h.progress, j.progress) as progress, coalesce(h.error, j.error) as error,
+              j.extras, coalesce(h.progress, j.progress) as progress,
+              case when h.outcome = 2 then h.error else j.error end as error,
               case when h.logs is null then j.logs
                    else oqron.newest(j.logs, string_to_array(h.logs, E'\n'), 100) end as logs,
               case h.ends_as
@@ -56,15 +60,27 @@ with clock as materialized (
     from held h, clock c
     where j.topic = $1 and j.id = h.id and h.ends_as is null
     returning j.id, j.state
+), others as materialized (
+    -- Only if one was not held. A hashed list, and no join: without hash joins it would be quadratic.
+    select g.ord::integer as ord,
+           case when (select repeated from request)
+                then not exists (select from oqron.refused r where r.topic = $1 and r.worker = $2 and r.request = $13
+                                 and g.ord = any (r.places))
+                else g.ord in (select ord from held)
+                  or exists (select from oqron.jobs j where j.topic = $1 and j.id = g.id and j.token = g.token
+                             and j.worker = $2 and j.settled)
+                  or exists (select from oqron.finished f where f.topic = $1 and f.id = g.id and f.token = g.token
+                             and f.worker = $2 and f.settled)
+                  or exists (select from oqron.ids i where i.topic = $1 and i.id = g.id and i.token = g.token
+                             and i.worker = $2)
+           end as accepted
+    from given g where (select count(*) from held) < (select count(*) from given)
+), refused as (
+    insert into oqron.refused (topic, worker, request, places)
+    select $1, $2, $13, array_agg(ord) from others
+    where not accepted and not (select repeated from request)
+    having count(*) > 0
 )
 select ord::integer, true as accepted, ends_as is null and (outcome = 4 or delay = 0) as waits from held
 union all
--- Only if one was not held. No join of the two: without hash joins it would be quadratic.
-select g.ord::integer,
-       exists (select from oqron.jobs j where j.topic = $1 and j.id = g.id and j.token = g.token and j.worker = $2
-               and j.settled)
-       or exists (select from oqron.finished f where f.topic = $1 and f.id = g.id and f.token = g.token
-                  and f.worker = $2 and f.settled)
-       or exists (select from oqron.ids i where i.topic = $1 and i.id = g.id and i.token = g.token and i.worker = $2),
-       false
-from given g where (select count(*) from held) < (select count(*) from given)
+select ord, accepted, false from others

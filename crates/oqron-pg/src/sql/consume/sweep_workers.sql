@@ -13,6 +13,8 @@ with old as materialized (
 ), removed as (
     delete from oqron.turns t using requests r where t.topic = $2 and t.worker = r.worker and t.request = r.request
     returning t.worker
+), refused as (
+    delete from oqron.refused t using requests r where t.topic = $2 and t.worker = r.worker and t.request = r.request
 )
 delete from oqron.workers w using old
 where w.namespace = $1 and w.id = old.id and not exists (

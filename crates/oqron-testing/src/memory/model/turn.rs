@@ -47,17 +47,17 @@ impl Topic {
             // A request before the last one: a copy that was long on its way. Nobody waits for its answer.
             _ => turned.settled = vec![Settled::LeaseLost; turn.settlements.len()],
         }
-        turned.paused = self.paused;
-        turned.more = !self.paused && !self.is_empty(JobState::Waiting);
+        let is_ready = !self.paused && !self.is_empty(JobState::Waiting);
         turned.due_in = self.due_in(now);
 
         if let Some(claim) = turn.claim {
+            (turned.paused, turned.more) = (self.paused, is_ready);
             self.stop_waking(turn.worker);
             if can_be_woken && turned.leases.len() < claim.max as usize {
                 self.wait(turn.worker, turned.due_in.map(|due_in| now.after(due_in)));
             }
         }
-        if turned.more {
+        if is_ready {
             self.wake_another(turn.worker);
         }
         self.wake_for_earlier(next_before);
