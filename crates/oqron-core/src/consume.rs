@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Encoded, Error, JobFailure, JobId, JobOptions, JobRef, Locks, LogLine, Progress, Timestamp, TopicName,
-    WorkerId,
+    AbsentLease, Encoded, Error, JobFailure, JobId, JobOptions, JobRef, Locks, LogLine, Progress, Sight,
+    Timestamp, TopicName, WorkerId,
 };
 
 /// A fencing token: new with every claim, from a counter of the whole topic, so that it never repeats, not even for
@@ -49,7 +49,8 @@ pub trait Consume: Locks {
     ///    worker, stalled ones first, then by priority, then by age. Each gets a new token.
     ///
     /// A claim that got less than it asked for registers the worker as a *waiter* of the topic: the next job that
-    /// becomes due wakes it. A claim that leaves waiting jobs behind wakes the next waiter.
+    /// becomes due wakes it. A claim that leaves waiting jobs behind wakes the next waiter; one that takes leases wakes
+    /// one if no waiter would come by itself before they end, so that somebody knows of them.
     ///
     /// The same `request` again (a repeat after a lost reply) has no further effect and gives the same verdicts and
     /// the same leases, those that are still held. A worker numbers its requests from 1 for each topic, has at most
@@ -62,6 +63,22 @@ pub trait Consume: Locks {
     ///
     /// One verdict for each of `held`, in its order.
     async fn heartbeat(&self, heartbeat: &Heartbeat<'_>) -> Result<Vec<Verdict>, Error>;
+
+    /// Looks for leases of the topics whose worker is not present: one that has joined and whose presence has ended
+    /// without a goodbye. `None` where this backend, as it is set up, cannot tell who is present; leases alone decide
+    /// then. Run every half second by one or two workers, and only while there are leases.
+    async fn look(&self, worker: &WorkerId, topics: &[TopicName]) -> Result<Option<Sight>, Error> {
+        let _ = (worker, topics);
+        Ok(None)
+    }
+
+    /// Ends leases before their time, each a stall for the reason [`WORKER_GONE`](crate::WORKER_GONE), with all that
+    /// follows from a stall. One that is not the same any more (another token, a later end, settled) is left alone. Wakes
+    /// as many waiters as jobs went back to waiting. Answers how many leases were ended.
+    async fn reclaim(&self, leases: &[AbsentLease]) -> Result<u32, Error> {
+        let _ = leases;
+        Ok(0)
+    }
 
     /// Removes finished records that are over their retention and ids that are over their window: a bounded number a
     /// call. Run by one elected worker every minute, and after every few thousand completions.
@@ -116,6 +133,12 @@ pub trait Presence: Send {
     /// Whether the backend can send wake-ups to this worker. `false` where it has no channel (a pooler, no file
     /// watching): the worker then asks every second.
     fn wakes(&self) -> bool {
+        true
+    }
+
+    /// Whether the others can see the end of this presence. `false` where nothing shows it (a pooler, a server that forbids
+    /// the command): the leases of this worker then last to their end.
+    fn is_seen(&self) -> bool {
         true
     }
 
@@ -259,6 +282,9 @@ pub struct Turned {
     pub more: bool,
     /// The topic is paused: nothing is claimed until it is resumed. Told to a claim only.
     pub paused: bool,
+    /// There are leases of the topic, of this worker or of others. Told to a claim only; a hint that may be a few seconds
+    /// old.
+    pub leased: bool,
 }
 
 /// A worker's right to one attempt.

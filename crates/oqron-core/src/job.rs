@@ -382,6 +382,8 @@ impl TimelineKind {
 pub const CANCELLED_ON_REQUEST: &str = "cancelled on request";
 /// The reason of a [`TimelineKind::Stalled`] whose lease ran out. The same words in every backend.
 pub const LEASE_EXPIRED: &str = "lease expired";
+/// The reason of a [`TimelineKind::Stalled`] that was reclaimed before its end. The same words in every backend.
+pub const WORKER_GONE: &str = "its worker is gone";
 /// The reason of a [`TimelineKind::Released`] that a heartbeat did not list. The same words in every backend.
 pub const NOT_LISTED: &str = "its worker does not hold it";
 

@@ -4,7 +4,7 @@
 //! In the order in which a job meets them:
 //! - [`name`], [`topic`], [`codec`], [`limits`], [`time`]: what values are valid and how they become bytes;
 //! - [`job`]: options, states, the record;
-//! - [`publish`], [`consume`], [`operate`], [`locks`]: the backend traits. Their behaviour is defined by the
+//! - [`publish`], [`consume`], [`sight`], [`operate`], [`locks`]: the backend traits. Their behaviour is defined by the
 //!   conformance suite in `oqron-testing`;
 //! - [`failure`], [`retry`]: what follows when an attempt fails;
 //! - [`url`], [`config`], [`error`]: how it is set up, and what is said when something is wrong.
@@ -23,6 +23,7 @@ pub mod name;
 pub mod operate;
 pub mod publish;
 pub mod retry;
+pub mod sight;
 pub mod time;
 pub mod topic;
 pub mod url;
@@ -37,7 +38,7 @@ pub use error::Error;
 pub use failure::{FailureKind, JobError, JobFailure, Reaction, WORKER_LOST};
 pub use job::{
     CANCELLED_ON_REQUEST, ID_WINDOW, JobOptions, JobRecord, JobRef, JobState, LEASE_EXPIRED, LogLine,
-    NOT_LISTED, NewJob, Progress, REPEAT_WINDOW, Retention, Start, TimelineEvent, TimelineKind,
+    NOT_LISTED, NewJob, Progress, REPEAT_WINDOW, Retention, Start, TimelineEvent, TimelineKind, WORKER_GONE,
 };
 pub use limits::Limits;
 pub use locks::Locks;
@@ -45,6 +46,7 @@ pub use name::{JobId, LockName, Namespace, TopicName, WorkerId};
 pub use operate::{Counts, Cursor, ListQuery, Operate, Operated, Page, WorkerRecord};
 pub use publish::{CancelOutcome, EnqueueOutcome, Enqueued, Finished, Publish, Records};
 pub use retry::{Disposition, Retries, RetryPolicy, RetrySettings, after_failure};
+pub use sight::{AbsentLease, Sight};
 pub use time::Timestamp;
 pub use topic::Topic;
 pub use url::{BackendKind, BackendUrl};

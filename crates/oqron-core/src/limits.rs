@@ -19,6 +19,8 @@ pub const ENQUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const TURN_JOBS_MAX: usize = 1_000;
 /// Scheduled jobs that become waiting in one turn, and expired leases that it reclaims.
 pub const PROMOTE_JOBS_MAX: usize = 1_000;
+/// Leases of absent workers that one look shows of a topic, and that one call reclaims.
+pub const LOOK_LEASES_MAX: usize = 1_000;
 /// Records in one page of a list.
 pub const PAGE_JOBS_MAX: usize = 1_000;
 /// Jobs that one call of an operator retries or discards.

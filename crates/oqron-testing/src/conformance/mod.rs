@@ -57,6 +57,7 @@ pub mod payloads;
 pub mod purging;
 pub mod retention;
 pub mod settling;
+pub mod sights;
 pub mod stalls;
 pub mod turns;
 pub mod wakeups;

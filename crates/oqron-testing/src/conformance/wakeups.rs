@@ -9,10 +9,10 @@ use super::bench::{DEADLINE, SHORT, job, pass_short};
 use super::worker::for_long;
 use super::{Bench, BenchWorker};
 
-type Waiter = (BenchWorker, Box<dyn Presence>);
+pub(super) type Waiter = (BenchWorker, Box<dyn Presence>);
 
 /// A worker that has joined and found nothing.
-async fn waiter(bench: &Bench, label: &str) -> Waiter {
+pub(super) async fn waiter(bench: &Bench, label: &str) -> Waiter {
     let mut worker = bench.worker(label);
     let presence = worker.join().await;
     assert_eq!(worker.claim(1).await, []);
@@ -183,7 +183,7 @@ pub async fn a_wake_up_names_its_topic(bench: Bench) {
 }
 
 /// The wake-up for the topic, within the deadline. Others are passed over.
-async fn woken(bench: &Bench, presence: &mut Box<dyn Presence>) {
+pub(super) async fn woken(bench: &Bench, presence: &mut Box<dyn Presence>) {
     let expected = Message::Wake(bench.topic.clone());
     let wake = async { while presence.next().await.unwrap() != expected {} };
     tokio::time::timeout(DEADLINE, wake)
@@ -192,7 +192,7 @@ async fn woken(bench: &Bench, presence: &mut Box<dyn Presence>) {
 }
 
 /// The two waiters, the one that is woken first.
-async fn first_woken(bench: &Bench, mut one: Waiter, mut two: Waiter) -> (Waiter, Waiter) {
+pub(super) async fn first_woken(bench: &Bench, mut one: Waiter, mut two: Waiter) -> (Waiter, Waiter) {
     tokio::select! {
         () = woken(bench, &mut one.1) => (one, two),
         () = woken(bench, &mut two.1) => (two, one),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use oqron_core::limits::{TURN_JOBS_MAX, at_most};
+use oqron_core::limits::{LOOK_LEASES_MAX, TURN_JOBS_MAX, at_most};
 use oqron_core::{
-    Consume, Error, Heartbeat, LockName, Locks, Presence, Swept, Token, TopicName, Turn, Turned, Verdict,
-    WorkerInfo,
+    AbsentLease, Consume, Error, Heartbeat, LockName, Locks, Presence, Sight, Swept, Token, TopicName, Turn,
+    Turned, Verdict, WorkerId, WorkerInfo,
 };
 
 use super::MemoryConsume;
@@ -48,6 +48,15 @@ impl Consume for MemoryConsume {
     async fn heartbeat(&self, heartbeat: &Heartbeat<'_>) -> Result<Vec<Verdict>, Error> {
         at_most("leases in one heartbeat", heartbeat.held.len(), TURN_JOBS_MAX)?;
         Ok(self.store.step(|model, now| model.heartbeat(heartbeat, now)))
+    }
+
+    async fn look(&self, worker: &WorkerId, topics: &[TopicName]) -> Result<Option<Sight>, Error> {
+        Ok(Some(self.store.step(|model, _| model.look(worker, topics))))
+    }
+
+    async fn reclaim(&self, leases: &[AbsentLease]) -> Result<u32, Error> {
+        at_most("leases in one reclaim", leases.len(), LOOK_LEASES_MAX)?;
+        Ok(self.store.step(|model, now| model.reclaim(leases, now)))
     }
 
     async fn sweep(&self, topic: &TopicName) -> Result<Swept, Error> {

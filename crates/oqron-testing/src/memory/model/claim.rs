@@ -55,11 +55,11 @@ impl Topic {
     fn reclaim_stalled(&mut self, now: Timestamp) {
         let is_over = |job: &Job| job.terms.is_some_and(|terms| terms.expires_at <= now);
         for id in self.first_ids(JobState::Active, PROMOTE_JOBS_MAX, is_over) {
-            self.stall(&id, now);
+            self.stall(&id, LEASE_EXPIRED, now);
         }
     }
 
-    fn stall(&mut self, id: &JobId, now: Timestamp) {
+    pub(super) fn stall(&mut self, id: &JobId, reason: &str, now: Timestamp) {
         let Some(job) = self.job(id) else { return };
         let Some(terms) = job.terms else { return };
         let stalls = job.record.stalls + 1;
@@ -75,7 +75,7 @@ impl Topic {
             let failure = JobFailure::stalled(stalls);
             self.change(id, |job| {
                 job.record.stalls = stalls;
-                job.note_of_worker(now, TimelineKind::Stalled, LEASE_EXPIRED);
+                job.note_of_worker(now, TimelineKind::Stalled, reason);
                 job.note_of_worker(now, TimelineKind::Failed, &failure.message);
                 job.record.error = Some(failure);
             });
@@ -84,7 +84,7 @@ impl Topic {
             self.change(id, |job| {
                 job.record.stalls = stalls;
                 job.stalled = true;
-                job.note_of_worker(now, TimelineKind::Stalled, LEASE_EXPIRED);
+                job.note_of_worker(now, TimelineKind::Stalled, reason);
                 job.give_back();
             });
         }

@@ -2,7 +2,7 @@
 //! leaves hints to be delivered; nothing here waits, locks or reads a clock.
 //!
 //! In the order of a job's life: [`add`], [`claim`], [`settle`] and [`turn`] (both of them in one step), [`heartbeat`],
-//! [`cancel`], [`end`], [`operate`], [`list`]. Beside the jobs: [`waiters`], [`workers`], [`locks`].
+//! [`cancel`], [`end`], [`operate`], [`list`]. Beside the jobs: [`waiters`], [`workers`], [`sight`], [`locks`].
 
 mod add;
 mod cancel;
@@ -14,6 +14,7 @@ mod list;
 mod locks;
 mod operate;
 mod settle;
+mod sight;
 #[cfg(test)]
 mod tests;
 mod topic;

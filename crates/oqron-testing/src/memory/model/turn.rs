@@ -52,6 +52,7 @@ impl Topic {
 
         if let Some(claim) = turn.claim {
             (turned.paused, turned.more) = (self.paused, is_ready);
+            turned.leased = !self.is_empty(JobState::Active);
             self.stop_waking(turn.worker);
             if can_be_woken && turned.leases.len() < claim.max as usize {
                 self.wait(turn.worker, turned.due_in.map(|due_in| now.after(due_in)));
@@ -61,6 +62,11 @@ impl Topic {
             self.wake_another(turn.worker);
         }
         self.wake_for_earlier(next_before);
+        if let Some(claim) = turn.claim
+            && !turned.leases.is_empty()
+        {
+            self.wake_for(now.after(claim.lease_ttl));
+        }
         turned
     }
 

@@ -46,12 +46,15 @@ impl Topic {
     /// Where a job is now scheduled before all that were, somebody must come back in time for it.
     pub(super) fn wake_for_earlier(&mut self, next_before: Option<Timestamp>) {
         let Some(next) = self.next_scheduled() else { return };
-        let is_earlier = next_before.is_none_or(|before| next < before);
-        let somebody_comes = self
-            .waiters
-            .iter()
-            .any(|waiter| waiter.back_at.is_some_and(|back_at| back_at <= next));
-        if is_earlier && !somebody_comes {
+        if next_before.is_none_or(|before| next < before) {
+            self.wake_for(next);
+        }
+    }
+
+    /// Wakes one if nobody would come in time by itself.
+    pub(super) fn wake_for(&mut self, event: Timestamp) {
+        let comes = |waiter: &Waiter| waiter.back_at.is_some_and(|back_at| back_at <= event);
+        if !self.waiters.iter().any(comes) {
             self.wake(1);
         }
     }

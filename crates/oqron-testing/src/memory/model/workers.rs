@@ -48,6 +48,11 @@ impl Workers {
         self.by_id.get(worker).is_some_and(|known| known.present)
     }
 
+    /// It has joined, its presence is over, and it did not say goodbye.
+    pub(super) fn is_absent(&self, worker: &WorkerId) -> bool {
+        self.by_id.get(worker).is_some_and(|known| !known.present)
+    }
+
     /// Those that are present or were seen lately; the others are forgotten.
     pub(in crate::memory) fn list(&mut self, now: Timestamp) -> Vec<WorkerRecord> {
         self.by_id
