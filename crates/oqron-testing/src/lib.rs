@@ -2,7 +2,7 @@
 //!
 //! - [`memory`]: a backend without a server, in one process and gone with it. It is the readable model of what every
 //!   backend does, and what users test their own handlers with;
-//! - [`conformance`]: what the traits of `oqron-core` mean, one function a behaviour, run by every backend;
+//! - [`mod@conformance`]: what the traits of `oqron-core` mean, one function a behaviour, run by every backend;
 //! - [`servers`]: a Redis and a PostgreSQL of one's own for the time of a test.
 
 #[cfg(feature = "conformance")]

@@ -8,20 +8,21 @@ use oqron_core::{BackendKind, Config, Error};
 
 /// Connects one side of the backend that the URL names, or says which feature is missing.
 macro_rules! connect {
-    ($config:expr, $redis:ident, $pg:ident, $sqlite:ident, $memory:ident) => {
-        match $config.url.kind() {
+    ($side:path, $config:expr, $redis:ident, $pg:ident, $sqlite:ident, $memory:ident) => {{
+        let connected: Result<Arc<dyn $side>, Error> = match $config.url.kind() {
             #[cfg(feature = "sqlite")]
-            BackendKind::Sqlite => Arc::new(oqron_sqlite::$sqlite::connect($config).await?),
+            BackendKind::Sqlite => Ok(Arc::new(oqron_sqlite::$sqlite::connect($config).await?)),
             #[cfg(feature = "redis")]
-            BackendKind::Redis => Arc::new(oqron_redis::$redis::connect($config).await?),
+            BackendKind::Redis => Ok(Arc::new(oqron_redis::$redis::connect($config).await?)),
             #[cfg(feature = "postgres")]
-            BackendKind::Postgres => Arc::new(oqron_pg::$pg::connect($config).await?),
+            BackendKind::Postgres => Ok(Arc::new(oqron_pg::$pg::connect($config).await?)),
             #[cfg(feature = "memory")]
-            BackendKind::Memory => Arc::new(oqron_testing::memory::$memory::connect($config).await?),
+            BackendKind::Memory => Ok(Arc::new(oqron_testing::memory::$memory::connect($config).await?)),
             #[allow(unreachable_patterns, reason = "with all features on there is no other kind")]
-            kind => return Err(feature_missing(kind)),
-        }
-    };
+            kind => Err(feature_missing(kind)),
+        };
+        connected
+    }};
 }
 
 /// Connects a publisher to the backend that the configuration's URL names.
@@ -31,8 +32,14 @@ macro_rules! connect {
 /// not have the feature of that backend.
 #[cfg(feature = "publisher")]
 pub async fn publisher(config: Config) -> Result<oqron_publisher::Publisher, Error> {
-    let backend: Arc<dyn oqron_core::Publish> =
-        connect!(&config, RedisPublish, PgPublish, SqlitePublish, MemoryPublish);
+    let backend = connect!(
+        oqron_core::Publish,
+        &config,
+        RedisPublish,
+        PgPublish,
+        SqlitePublish,
+        MemoryPublish
+    )?;
     Ok(oqron_publisher::Publisher::new(backend, config))
 }
 
@@ -52,13 +59,14 @@ pub async fn runtime(config: Config) -> Result<oqron_worker::Runtime, oqron_work
 
 #[cfg(feature = "worker")]
 async fn consume(config: &Config) -> Result<Arc<dyn oqron_core::Consume>, Error> {
-    Ok(connect!(
+    connect!(
+        oqron_core::Consume,
         config,
         RedisConsume,
         PgConsume,
         SqliteConsume,
         MemoryConsume
-    ))
+    )
 }
 
 /// Connects what people and their tools need: lists, counts, retrying and discarding dead letters, pausing.
@@ -67,13 +75,14 @@ async fn consume(config: &Config) -> Result<Arc<dyn oqron_core::Consume>, Error>
 /// Those of [`publisher`](crate::publisher).
 #[cfg(feature = "operate")]
 pub async fn operator(config: &Config) -> Result<Arc<dyn oqron_core::Operate>, Error> {
-    Ok(connect!(
+    connect!(
+        oqron_core::Operate,
         config,
         RedisOperate,
         PgOperate,
         SqliteOperate,
         MemoryOperate
-    ))
+    )
 }
 
 fn feature_missing(kind: BackendKind) -> Error {

@@ -4,8 +4,8 @@
 //! namespace shares it, so a publisher and a worker meet there. Time is tokio's, so a test with paused time decides
 //! how it passes.
 //!
-//! [`model`] is the state machine of `docs/state-machine.md`: plain structs, `&mut self` steps that take the time, no
-//! I/O and no locks. Around it stand [`store`], which runs one step at a time and delivers the hints that it leaves, and
+//! `model` is the state machine of `docs/state-machine.md`: plain structs, `&mut self` steps that take the time, no
+//! I/O and no locks. Around it stand `store`, which runs one step at a time and delivers the hints that it leaves, and
 //! the implementations of the traits, which do nothing of their own.
 
 mod clock;
