@@ -26,6 +26,8 @@ const REPORT_EVERY: Duration = Duration::from_millis(500);
 const IDLE_BEAT_EVERY: Duration = Duration::from_secs(60);
 /// A heartbeat without an answer is given up early enough that there is time for others.
 const BEATS_IN_A_LEASE: u32 = 3;
+/// Of the grace, the part after which handlers are told to stop: before the others can begin.
+const SILENCE_IN_A_GRACE: f64 = 0.8;
 /// Whatever the lease, a server has this long to answer.
 const ANSWER_TIME_MIN: Duration = Duration::from_millis(100);
 
@@ -35,8 +37,10 @@ pub(crate) enum ToHeart {
     News(News),
     /// Somebody asked to cancel a job.
     Cancel(JobRef),
-    /// The presence broke or came back: renew everything now.
-    BeatNow,
+    /// The presence broke: renew everything now, and hear from the backend before the others take over.
+    PresenceBroke,
+    /// The presence came back: renew everything now.
+    PresentAgain,
     /// The grace of a shutdown is over.
     ShutDown {
         /// How long handlers have from now to stop.
@@ -49,6 +53,8 @@ pub(crate) struct Heart {
     wards: Vec<Beating>,
     bell: Arc<Bell>,
     watchdog: Option<Watchdog>,
+    /// After the presence broke, without a word from the backend.
+    silence_max: Duration,
     answers: FuturesUnordered<BoxFuture<'static, Answer>>,
     report_at: Option<Instant>,
     idle_beat_at: Instant,
@@ -74,6 +80,7 @@ impl Heart {
         topics: Vec<Arc<TopicShared>>,
         bell: Arc<Bell>,
         watchdog: Option<Watchdog>,
+        presence_grace: Duration,
     ) -> Self {
         let now = Instant::now();
         let beating = |shared| Beating {
@@ -86,6 +93,7 @@ impl Heart {
             wards: topics.into_iter().map(beating).collect(),
             bell,
             watchdog,
+            silence_max: presence_grace.mul_f64(SILENCE_IN_A_GRACE),
             answers: FuturesUnordered::new(),
             report_at: None,
             idle_beat_at: now + IDLE_BEAT_EVERY,
@@ -125,7 +133,13 @@ impl Heart {
                     ward.cancel(&job.id);
                 }
             }
-            ToHeart::BeatNow => {
+            ToHeart::PresenceBroke => {
+                for beating in &mut self.wards {
+                    beating.ward.hear_by(now + self.silence_max);
+                    beating.ward.beat_by(now);
+                }
+            }
+            ToHeart::PresentAgain => {
                 for beating in &mut self.wards {
                     beating.ward.beat_by(now);
                 }
@@ -245,6 +259,9 @@ impl Heart {
                 topic = %beating.ward.shared().topic, %problem, failures = beating.backoff.failures(),
                 "leases could not be renewed; trying again"
             );
+        }
+        if !matches!(problem, Error::Timeout { .. }) {
+            beating.ward.heard();
         }
         beating.ward.failed(beat, Instant::now() + pause);
     }

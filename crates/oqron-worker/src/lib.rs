@@ -9,6 +9,7 @@
 //! - `decide`: what becomes of an attempt, a pure function;
 //! - `vitals`, `heart`, `ward`, `lease`, `watchdog`, `presence`: a thread that renews every lease of the process and
 //!   keeps the worker present;
+//! - `watcher`, `watch`, `lookout`, `election`: sees which other workers died, and takes their jobs;
 //! - `sweeper`: removes what is over its retention, in one process of those that work on the same topics.
 
 mod attempt;
@@ -16,6 +17,7 @@ mod backoff;
 mod context;
 mod decide;
 mod demand;
+mod election;
 mod error;
 mod handle;
 mod handler;
@@ -23,6 +25,7 @@ mod heart;
 mod hooks;
 mod inbox;
 mod lease;
+mod lookout;
 mod options;
 mod panics;
 mod presence;
@@ -38,7 +41,9 @@ mod topic;
 mod turn;
 mod vitals;
 mod ward;
+mod watch;
 mod watchdog;
+mod watcher;
 mod worker;
 
 pub use attempt::JobInfo;

@@ -12,8 +12,10 @@ use crate::throttle::Throttle;
 
 /// The shortest lease: below it, the way to the server and back is a part that counts.
 const LOCK_TTL_MIN: Duration = Duration::from_millis(100);
-/// The key of `[worker]` that the runtime reads and not a worker.
-const SHUTDOWN_GRACE: &str = "shutdown_grace";
+/// The keys of `[worker]` that the runtime reads and not a worker.
+const OF_RUNTIME: [&str; 3] = ["shutdown_grace", "presence", "presence_grace"];
+/// Of a presence: below it, a connection that breaks and comes back would look like a death.
+const PRESENCE_GRACE_MIN: Duration = Duration::from_millis(100);
 
 /// The options of one worker, with nothing left open.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +51,7 @@ impl Options {
     /// Puts `[worker]` over what was said in code, and `[topics.<topic>]` over that, and checks what comes out.
     pub(crate) fn resolve(mut self, topic: &str, config: &Config, complaints: &mut Vec<String>) -> Self {
         let mut worker = config.worker.clone();
-        worker.remove(SHUTDOWN_GRACE);
+        worker.retain(|key, _| !is_of_runtime(key));
         self.overlay("worker", &worker, complaints);
         if let Some(table) = config.topics.get(topic) {
             self.overlay(&format!("topics.{topic}"), table, complaints);
@@ -182,23 +184,44 @@ struct ThrottleSettings {
     per: Duration,
 }
 
+fn is_of_runtime(key: &str) -> bool {
+    OF_RUNTIME.contains(&key)
+}
+
 /// The part of `[worker]` that is the runtime's.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
-struct RuntimeSettings {
+pub(crate) struct RuntimeSettings {
     #[serde(with = "humantime_serde")]
-    shutdown_grace: Option<Duration>,
+    pub(crate) shutdown_grace: Option<Duration>,
+    pub(crate) presence: Option<bool>,
+    #[serde(with = "humantime_serde")]
+    pub(crate) presence_grace: Option<Duration>,
 }
 
-/// Reads `shutdown_grace` out of `[worker]`.
-pub(crate) fn shutdown_grace(config: &Config, complaints: &mut Vec<String>) -> Option<Duration> {
-    let table: Table = config
-        .worker
-        .iter()
-        .filter(|(key, _)| *key == SHUTDOWN_GRACE)
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    read_table::<RuntimeSettings>("worker", &table, complaints).shutdown_grace
+impl RuntimeSettings {
+    /// Reads them out of `[worker]`.
+    pub(crate) fn read(config: &Config, complaints: &mut Vec<String>) -> Self {
+        let mut table: Table = config.worker.clone();
+        table.retain(|key, _| is_of_runtime(key));
+        let settings: Self = read_table("worker", &table, complaints);
+        if let Some(grace) = settings.presence_grace {
+            complaints.extend(presence_grace_complaint(grace));
+        }
+        settings
+    }
+}
+
+/// What is wrong with the grace of a presence, in words for the user.
+pub(crate) fn presence_grace_complaint(grace: Duration) -> Option<String> {
+    let does = (PRESENCE_GRACE_MIN..=DURATION_MAX).contains(&grace);
+    (!does).then(|| {
+        format!(
+            "presence_grace is {}; give at least {}, 1s is usual",
+            show(grace),
+            show(PRESENCE_GRACE_MIN)
+        )
+    })
 }
 
 #[cfg(test)]
@@ -293,18 +316,23 @@ mod tests {
     }
 
     #[test]
-    fn the_grace_is_the_runtimes() {
-        let config = Config::from_toml("url = \"memory:\"\n[worker]\nshutdown_grace = \"3s\"").unwrap();
+    fn some_options_are_the_runtimes() {
         let mut complaints = Vec::new();
-        assert_eq!(
-            shutdown_grace(&config, &mut complaints),
-            Some(Duration::from_secs(3))
-        );
-        let config = Config::from_toml("url = \"memory:\"\n[worker]\nshutdown_grace = 3").unwrap();
-        shutdown_grace(&config, &mut complaints);
+        let mut read = |toml: &str| {
+            let config = Config::from_toml(&format!("url = \"memory:\"\n[worker]\n{toml}")).unwrap();
+            RuntimeSettings::read(&config, &mut complaints)
+        };
+        let settings =
+            read("shutdown_grace = \"3s\"\npresence = false\npresence_grace = \"2s\"\nconcurrency = 2");
+        assert_eq!(settings.shutdown_grace, Some(Duration::from_secs(3)));
+        assert_eq!(settings.presence, Some(false));
+        assert_eq!(settings.presence_grace, Some(Duration::from_secs(2)));
+        read("shutdown_grace = 3\npresence_grace = \"1ms\"");
+        let all = complaints.join("\n");
+        assert!(all.contains("worker.shutdown_grace = 3"), "{all}");
         assert!(
-            complaints[0].contains("worker.shutdown_grace = 3"),
-            "{complaints:?}"
+            all.contains("presence_grace is 1ms; give at least 100ms"),
+            "{all}"
         );
     }
 }

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use oqron_core::{Consume, Error, Message, Presence, WorkerInfo};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::backoff::Backoff;
 use crate::heart::ToHeart;
 use crate::inbox::Inboxes;
+use crate::lookout::Lookout;
 
-/// A presence that lasted so long was a good one: the next failure is not one in a row.
-const STABLE_AFTER: Duration = Duration::from_secs(10);
 /// For the goodbye.
 const LEAVE_TIME: Duration = Duration::from_secs(2);
 
@@ -22,6 +21,7 @@ pub(crate) struct PresenceKeeper {
     worker: WorkerInfo,
     inboxes: Arc<Inboxes>,
     heart: mpsc::Sender<ToHeart>,
+    lookout: Arc<Lookout>,
     current: Option<Box<dyn Presence>>,
 }
 
@@ -32,14 +32,21 @@ impl PresenceKeeper {
         worker: WorkerInfo,
         inboxes: Arc<Inboxes>,
         heart: mpsc::Sender<ToHeart>,
+        lookout: Arc<Lookout>,
     ) -> Result<Self, Error> {
         let presence = backend.join(&worker).await?;
         inboxes.set_channel(presence.wakes());
+        if !presence.is_seen() {
+            info!(
+                "the others cannot see whether this worker is present: its jobs come back when their leases end"
+            );
+        }
         Ok(Self {
             backend,
             worker,
             inboxes,
             heart,
+            lookout,
             current: Some(presence),
         })
     }
@@ -50,12 +57,12 @@ impl PresenceKeeper {
     /// Dropping the future loses no message that [`leave`](Self::leave) would need.
     pub(crate) async fn keep(&mut self) {
         let mut backoff = Backoff::default();
-        let mut joined_at = Instant::now();
         loop {
             let Some(presence) = &mut self.current else {
                 sleep(backoff.next()).await;
                 if self.rejoin(backoff.failures()).await {
-                    joined_at = Instant::now();
+                    // However often it breaks, the first tries come within the grace of the others.
+                    backoff.reset();
                 }
                 continue;
             };
@@ -67,10 +74,8 @@ impl PresenceKeeper {
                     warn!(%problem, "the presence of this worker broke; joining again");
                     self.current = None;
                     self.inboxes.set_channel(false);
-                    self.tell(ToHeart::BeatNow).await;
-                    if joined_at.elapsed() >= STABLE_AFTER {
-                        backoff.reset();
-                    }
+                    self.lookout.broke();
+                    self.tell(ToHeart::PresenceBroke).await;
                 }
             }
         }
@@ -82,7 +87,7 @@ impl PresenceKeeper {
                 info!("this worker is present again");
                 self.inboxes.set_channel(presence.wakes());
                 self.current = Some(presence);
-                self.tell(ToHeart::BeatNow).await;
+                self.tell(ToHeart::PresentAgain).await;
                 true
             }
             Err(problem) => {

@@ -13,7 +13,8 @@ use tracing::{info, warn};
 
 use crate::attempt::TopicShared;
 use crate::inbox::{Inbox, Inboxes};
-use crate::options::shutdown_grace;
+use crate::lookout::Lookout;
+use crate::options::{RuntimeSettings, presence_grace_complaint};
 use crate::report::Bell;
 use crate::runner::Runner;
 use crate::running::Running;
@@ -24,6 +25,8 @@ use crate::{Error, RuntimeHandle, Worker};
 
 /// How long handlers have to finish after the shutdown began, unless said otherwise.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
+/// How long a worker may be away before its jobs are taken, unless said otherwise.
+const PRESENCE_GRACE: Duration = Duration::from_secs(1);
 /// Messages that wait for the heart. Each topic's task sends one at a time and waits for its place.
 const HEART_INBOX: usize = 256;
 
@@ -38,6 +41,8 @@ pub struct Runtime {
     worker: WorkerId,
     host: String,
     grace: Duration,
+    presence: bool,
+    presence_grace: Duration,
     place: Place,
     bell: Arc<Bell>,
     inboxes: Arc<Inboxes>,
@@ -56,11 +61,11 @@ impl Runtime {
     /// Connects to the backend. `connector` is called again when the runtime runs, for the connection of its heart.
     ///
     /// # Errors
-    /// What the backend says (it cannot be reached, refuses access, …), or [`oqron_core::Error::Config`] for a
-    /// `shutdown_grace` that does not do.
+    /// What the backend says (it cannot be reached, refuses access, …), or [`oqron_core::Error::Config`] for options of
+    /// the runtime that do not do.
     pub async fn connect(connector: Connector, config: Config) -> Result<Self, Error> {
         let mut complaints = Vec::new();
-        let grace = shutdown_grace(&config, &mut complaints);
+        let settings = RuntimeSettings::read(&config, &mut complaints);
         if !complaints.is_empty() {
             return Err(oqron_core::Error::Config(complaints).into());
         }
@@ -72,7 +77,9 @@ impl Runtime {
             worker: WorkerId::generate(config.worker_name.as_deref().unwrap_or(&host)),
             config,
             host,
-            grace: grace.unwrap_or(SHUTDOWN_GRACE),
+            grace: settings.shutdown_grace.unwrap_or(SHUTDOWN_GRACE),
+            presence: settings.presence.unwrap_or(true),
+            presence_grace: settings.presence_grace.unwrap_or(PRESENCE_GRACE),
             place: Place::default(),
             bell: Arc::default(),
             inboxes: Arc::default(),
@@ -88,6 +95,29 @@ impl Runtime {
         // What TOML says has been checked by `connect`.
         if !self.config.worker.contains_key("shutdown_grace") {
             self.grace = grace;
+        }
+        self
+    }
+
+    /// Whether this process watches over the others of its topics, and takes the jobs of one that died a second or two
+    /// after its death. Default yes. Without it, they come back when their leases end. In TOML `presence` in `[worker]`,
+    /// which goes before this.
+    #[must_use]
+    pub fn presence(mut self, presence: bool) -> Self {
+        if !self.config.worker.contains_key("presence") {
+            self.presence = presence;
+        }
+        self
+    }
+
+    /// How long another worker's connection may be gone before it counts as dead: long enough for a living one to come
+    /// back. Also how long this process goes on without hearing from the backend after its own connection broke, before
+    /// it tells its handlers to stop. Default 1 s, at least 100 ms. In TOML `presence_grace` in `[worker]`, which goes
+    /// before this.
+    #[must_use]
+    pub fn presence_grace(mut self, grace: Duration) -> Self {
+        if !self.config.worker.contains_key("presence_grace") {
+            self.presence_grace = grace;
         }
         self
     }
@@ -186,7 +216,11 @@ impl Runtime {
         if self.workers.is_empty() {
             return Err(Error::NoWorkers);
         }
+        if let Some(complaint) = presence_grace_complaint(self.presence_grace) {
+            return Err(oqron_core::Error::Config(vec![complaint]).into());
+        }
         self.tell_what_is_not_used();
+        let lookout = Arc::new(Lookout::default());
         let shared: Vec<Arc<TopicShared>> = self
             .workers
             .iter()
@@ -201,6 +235,9 @@ impl Runtime {
             topics: shared,
             inboxes: Arc::clone(&self.inboxes),
             bell: self.bell,
+            lookout: Arc::clone(&lookout),
+            watches: self.presence,
+            presence_grace: self.presence_grace,
             to_heart: to_heart.clone(),
             heart_inbox,
         };
@@ -218,6 +255,7 @@ impl Runtime {
                 backend: Arc::clone(&self.backend),
                 heart: to_heart.clone(),
                 completions: Arc::clone(&completions),
+                lookout: Arc::clone(&lookout),
                 phase: phase.subscribe(),
                 answer_time: self.config.call_timeout.saturating_mul(2),
             });

@@ -1,5 +1,6 @@
 /// Resolves with the first SIGTERM or Ctrl-C; to be given to [`Runtime::run`](crate::Runtime::run). A second one then
-/// ends the process at once, also while every thread of the runtime is blocked; the leases run out by themselves.
+/// ends the process at once, also while every thread of the runtime is blocked; the leases run out by themselves. Two
+/// signals at the very same time count as one.
 ///
 /// # Panics
 /// Outside of a tokio runtime.

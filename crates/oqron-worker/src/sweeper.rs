@@ -10,6 +10,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::election::lock_name;
+
 /// Between two sweeps, and between two tries to be the one who sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Half as long again as a round, so that a late renewal does not lose it.
@@ -54,7 +56,7 @@ impl Sweeper {
         completions: Arc<Completions>,
     ) -> Self {
         Self {
-            lock: lock_name(&topics),
+            lock: lock_name("sweeper", &topics),
             backend,
             topics,
             completions,
@@ -128,35 +130,5 @@ impl Sweeper {
                 }
             }
         }
-    }
-}
-
-/// One lock for each set of topics: processes that work on others must not keep these from being swept.
-fn lock_name(topics: &[TopicName]) -> LockName {
-    let mut names: Vec<&str> = topics.iter().map(TopicName::as_str).collect();
-    names.sort_unstable();
-    // FNV-1a: the same in every process and version. A collision would leave a set unswept while the other runs.
-    let hash = names
-        .join("/")
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-    LockName::new(format!("sweeper-{hash:016x}")).expect("letters, a dash and digits are a valid name")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_same_topics_in_any_order_share_one_lock_and_others_do_not() {
-        let topics = |names: &[&str]| -> Vec<TopicName> {
-            names.iter().map(|name| TopicName::new(name).unwrap()).collect()
-        };
-        let name = |names: &[&str]| lock_name(&topics(names));
-        assert_eq!(name(&["a", "b"]), name(&["b", "a"]));
-        assert_ne!(name(&["a", "b"]), name(&["ab"]));
-        assert_ne!(name(&["a"]), name(&["b"]));
     }
 }

@@ -20,6 +20,7 @@ use crate::demand::Demand;
 use crate::heart::ToHeart;
 use crate::inbox::{Inbox, Inboxes};
 use crate::lease::fence_at;
+use crate::lookout::Lookout;
 use crate::report::Report;
 use crate::runner::{Ended, Runner};
 use crate::sweeper::Completions;
@@ -53,6 +54,7 @@ pub(crate) struct Parts {
     pub(crate) backend: Arc<dyn Consume>,
     pub(crate) heart: mpsc::Sender<ToHeart>,
     pub(crate) completions: Arc<Completions>,
+    pub(crate) lookout: Arc<Lookout>,
     pub(crate) phase: watch::Receiver<Phase>,
     /// A turn without an answer is repeated after it.
     pub(crate) answer_time: Duration,
@@ -228,6 +230,13 @@ impl TopicTask {
         }
         let now = Instant::now();
         self.demand.answered(&turned, request.claim.is_some(), now);
+        if turned.leased
+            && request
+                .claim
+                .is_some_and(|claim| turned.leases.len() < claim.max as usize)
+        {
+            self.parts.lookout.call();
+        }
         let fence = fence_at(request.first_sent, self.parts.shared.options.lock_ttl);
         let begin = |lease: Lease| Attempt::new(Arc::clone(&self.parts.shared), lease, now, fence);
         let begun: Vec<_> = turned.leases.into_iter().map(begin).collect();

@@ -1,6 +1,7 @@
 //! Where heart and presence run: on a thread of their own, with a runtime and a connection of their own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use oqron_core::{Consume, WorkerInfo};
@@ -11,9 +12,11 @@ use crate::Error;
 use crate::attempt::TopicShared;
 use crate::heart::{Heart, ToHeart};
 use crate::inbox::Inboxes;
+use crate::lookout::Lookout;
 use crate::presence::PresenceKeeper;
 use crate::report::Bell;
 use crate::watchdog::Watchdog;
+use crate::watcher::Watcher;
 
 /// Opens a connection to the backend. Connections belong to the tokio runtime that made them, and a worker's runtime
 /// needs two.
@@ -37,6 +40,10 @@ pub(crate) struct Vitals {
     pub(crate) topics: Vec<Arc<TopicShared>>,
     pub(crate) inboxes: Arc<Inboxes>,
     pub(crate) bell: Arc<Bell>,
+    pub(crate) lookout: Arc<Lookout>,
+    /// Whether this process watches over the others.
+    pub(crate) watches: bool,
+    pub(crate) presence_grace: Duration,
     pub(crate) to_heart: mpsc::Sender<ToHeart>,
     pub(crate) heart_inbox: mpsc::Receiver<ToHeart>,
 }
@@ -89,9 +96,14 @@ impl Vitals {
     ) {
         let joined = async {
             let backend = (self.connector)().await?;
-            let presence =
-                PresenceKeeper::join(Arc::clone(&backend), self.worker, self.inboxes, self.to_heart).await?;
-            Ok((backend, presence))
+            let presence = PresenceKeeper::join(
+                Arc::clone(&backend),
+                self.worker.clone(),
+                self.inboxes,
+                self.to_heart,
+                Arc::clone(&self.lookout),
+            );
+            Ok((Arc::clone(&backend), presence.await?))
         };
         let (backend, mut presence) = match joined.await {
             Ok(joined) => joined,
@@ -104,15 +116,38 @@ impl Vitals {
         if ready.send(Ok(())).is_err() {
             return;
         }
-        let heart = Heart::new(backend, self.topics, self.bell, watchdog);
+        let longest = self.topics.iter().map(|shared| shared.options.lock_ttl).max();
+        let mut watcher = self.watches.then(|| {
+            Watcher::new(
+                Arc::clone(&backend),
+                self.worker.id,
+                self.worker.topics,
+                self.lookout,
+                self.presence_grace,
+                longest.unwrap_or_default(),
+            )
+        });
+        let heart = Heart::new(backend, self.topics, self.bell, watchdog, self.presence_grace);
         let says_goodbye = tokio::select! {
             () = heart.run(self.heart_inbox) => false,
             () = presence.keep() => false,
+            () = watch(watcher.as_mut()) => false,
             end = &mut until_leave => end.is_ok(),
         };
         if says_goodbye {
+            if let Some(watcher) = watcher {
+                watcher.leave().await;
+            }
             presence.leave().await;
         }
+    }
+}
+
+/// Never returns.
+async fn watch(watcher: Option<&mut Watcher>) {
+    match watcher {
+        Some(watcher) => watcher.run().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Ward {
     /// Nothing is due before it: a lower bound, so that a lease that ends costs nothing here.
     check_at: Option<Instant>,
     beat_at: Instant,
+    /// The presence broke, and nothing was heard from the backend since.
+    hear_by: Option<Instant>,
     /// A job was to be cancelled that is not held here: its lease may be on the way.
     missed_cancel: bool,
 }
@@ -65,6 +67,7 @@ impl Ward {
             through: 0,
             held: HashMap::new(),
             check_at: None,
+            hear_by: None,
             missed_cancel: false,
         }
     }
@@ -117,11 +120,31 @@ impl Ward {
         if self.check_at.is_none_or(|at| now < at) {
             return;
         }
+        if self.hear_by.take_if(|at| now >= *at).is_some() {
+            for holding in self.held.values_mut() {
+                holding.fence();
+            }
+        }
         self.check_at = self
             .held
             .values_mut()
             .filter_map(|holding| holding.check(now))
+            .chain(self.hear_by)
             .min();
+    }
+
+    /// The presence broke: the others will take what is held here, unless the backend is heard in time. Where it answers,
+    /// even that it is down, nobody else gets further than this process.
+    pub(crate) fn hear_by(&mut self, at: Instant) {
+        if !self.held.is_empty() {
+            self.hear_by.get_or_insert(at);
+            self.check_by(Some(at));
+        }
+    }
+
+    /// A word from the backend, even that it is down.
+    pub(crate) fn heard(&mut self) {
+        self.hear_by = None;
     }
 
     /// When the next heartbeat is due; `None` while nothing is held.
@@ -163,6 +186,7 @@ impl Ward {
     }
 
     pub(crate) fn answered(&mut self, beat: Beat, verdicts: &[Verdict]) {
+        self.heard();
         let fence = fence_at(beat.sent_at, self.shared.options.lock_ttl);
         for (attempt, verdict) in beat.attempts.iter().zip(verdicts) {
             attempt.report.delivered();
@@ -214,15 +238,8 @@ impl Holding {
         if self.attempt.has_ended() {
             return None;
         }
-        if !self.is_fenced && !self.is_lost && now >= self.fence_at {
-            self.is_fenced = true;
-            if self.fire(Why::Fenced) {
-                let (job, token) = (&self.attempt.id, self.attempt.token);
-                warn!(
-                    topic = %self.attempt.shared.topic, %job, %token,
-                    "the lease could not be renewed before its end; its handler is told to stop"
-                );
-            }
+        if now >= self.fence_at {
+            self.fence();
         }
         if self.time_out_at.is_some_and(|at| now >= at) {
             self.time_out_at = None;
@@ -237,6 +254,21 @@ impl Holding {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// The lease is not to be trusted any more.
+    fn fence(&mut self) {
+        if self.is_fenced || self.is_lost || self.attempt.has_ended() {
+            return;
+        }
+        self.is_fenced = true;
+        if self.fire(Why::Fenced) {
+            let (job, token) = (&self.attempt.id, self.attempt.token);
+            warn!(
+                topic = %self.attempt.shared.topic, %job, %token,
+                "the lease could not be renewed in time, and others may take the job; its handler is told to stop"
+            );
+        }
     }
 
     fn fire(&self, why: Why) -> bool {
@@ -378,6 +410,21 @@ mod tests {
         ward.take(news, start);
         assert!(ward.is_empty());
         assert_eq!(ward.beat_at(), None);
+    }
+
+    #[test]
+    fn silence_after_a_broken_presence_fires_the_signals_and_a_word_from_the_backend_does_not() {
+        let start = Instant::now();
+        let mut ward = ward(start);
+        let attempt = add(&mut ward, 1, start, None);
+        ward.hear_by(start + SECOND);
+        assert!(ward.check_at().is_some_and(|at| at <= start + SECOND));
+        ward.heard();
+        ward.check(start + SECOND);
+        assert_eq!(attempt.signal.reason(), None);
+        ward.hear_by(start + SECOND * 2);
+        ward.check(start + SECOND * 2);
+        assert_eq!(attempt.signal.reason(), Some(crate::CancelReason::LeaseLost));
     }
 
     #[test]

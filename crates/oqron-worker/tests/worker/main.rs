@@ -12,6 +12,7 @@ mod hooks;
 mod leases;
 mod options;
 mod outages;
+mod presence;
 mod reports;
 mod shutdown;
 #[cfg(unix)]

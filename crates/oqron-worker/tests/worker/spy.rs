@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use oqron_core::{
-    Consume, Error, Heartbeat, LockName, Locks, Message, Presence, Swept, Token, TopicName, Turn, Turned,
-    Verdict, WorkerInfo,
+    AbsentLease, Consume, Error, Heartbeat, LockName, Locks, Message, Presence, Sight, Swept, Token,
+    TopicName, Turn, Turned, Verdict, WorkerId, WorkerInfo,
 };
 use tokio::sync::Notify;
 
@@ -22,6 +22,8 @@ pub(crate) struct Watch {
     pub(crate) loses_heartbeats: AtomicBool,
     /// Turns do not.
     pub(crate) loses_turns: AtomicBool,
+    /// Calls get no answer, not even an error.
+    pub(crate) is_silent: AtomicBool,
     /// So many turns take effect, and their answers are lost.
     pub(crate) turn_replies_to_lose: AtomicU32,
     /// A presence breaks.
@@ -37,7 +39,10 @@ impl Watch {
         self.calls.lock().unwrap().values().sum()
     }
 
-    fn call(&self, method: &'static str) -> Result<(), Error> {
+    async fn call(&self, method: &'static str) -> Result<(), Error> {
+        if self.is_silent.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         *self.calls.lock().unwrap().entry(method).or_default() += 1;
         let is_lost = match method {
             "heartbeat" => self.loses_heartbeats.load(Ordering::SeqCst),
@@ -67,17 +72,17 @@ pub(crate) struct Spy {
 #[async_trait]
 impl Locks for Spy {
     async fn acquire(&self, name: &LockName, ttl: Duration) -> Result<Option<Token>, Error> {
-        self.watch.call("acquire")?;
+        self.watch.call("acquire").await?;
         self.inner.acquire(name, ttl).await
     }
 
     async fn renew(&self, name: &LockName, token: Token, ttl: Duration) -> Result<bool, Error> {
-        self.watch.call("renew")?;
+        self.watch.call("renew").await?;
         self.inner.renew(name, token, ttl).await
     }
 
     async fn release(&self, name: &LockName, token: Token) -> Result<bool, Error> {
-        self.watch.call("release")?;
+        self.watch.call("release").await?;
         self.inner.release(name, token).await
     }
 }
@@ -85,7 +90,7 @@ impl Locks for Spy {
 #[async_trait]
 impl Consume for Spy {
     async fn join(&self, worker: &WorkerInfo) -> Result<Box<dyn Presence>, Error> {
-        self.watch.call("join")?;
+        self.watch.call("join").await?;
         let inner = self.inner.join(worker).await?;
         Ok(Box::new(SpiedPresence {
             inner,
@@ -94,7 +99,7 @@ impl Consume for Spy {
     }
 
     async fn turn(&self, turn: &Turn<'_>) -> Result<Turned, Error> {
-        self.watch.call("turn")?;
+        self.watch.call("turn").await?;
         let turned = self.inner.turn(turn).await?;
         let lose = |left: u32| left.checked_sub(1);
         let replies = &self.watch.turn_replies_to_lose;
@@ -105,12 +110,22 @@ impl Consume for Spy {
     }
 
     async fn heartbeat(&self, heartbeat: &Heartbeat<'_>) -> Result<Vec<Verdict>, Error> {
-        self.watch.call("heartbeat")?;
+        self.watch.call("heartbeat").await?;
         self.inner.heartbeat(heartbeat).await
     }
 
+    async fn look(&self, worker: &WorkerId, topics: &[TopicName]) -> Result<Option<Sight>, Error> {
+        self.watch.call("look").await?;
+        self.inner.look(worker, topics).await
+    }
+
+    async fn reclaim(&self, leases: &[AbsentLease]) -> Result<u32, Error> {
+        self.watch.call("reclaim").await?;
+        self.inner.reclaim(leases).await
+    }
+
     async fn sweep(&self, topic: &TopicName) -> Result<Swept, Error> {
-        self.watch.call("sweep")?;
+        self.watch.call("sweep").await?;
         self.inner.sweep(topic).await
     }
 }
@@ -134,7 +149,7 @@ impl Presence for SpiedPresence {
     }
 
     async fn leave(self: Box<Self>) -> Result<(), Error> {
-        self.watch.call("leave")?;
+        self.watch.call("leave").await?;
         self.inner.leave().await
     }
 }

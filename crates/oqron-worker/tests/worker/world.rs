@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oqron_core::{
-    Codec, Config, Consume, Finished, JobId, JobRecord, JobRef, NewJob, Operate, Publish, TopicName,
+    Codec, Config, Consume, Finished, JobId, JobRecord, JobRef, JobState, ListQuery, NewJob, Operate,
+    Publish, TopicName, WorkerId,
 };
 use oqron_testing::memory::{MemoryConsume, MemoryOperate, MemoryPublish};
 use oqron_worker::{Connector, Error, Runtime, RuntimeHandle, Topic, Worker};
@@ -40,6 +41,16 @@ impl World {
             operate: MemoryOperate::connect(&config).await.unwrap(),
             watch: Arc::default(),
             config,
+        }
+    }
+
+    /// The same backend over another network.
+    pub(crate) async fn elsewhere(&self) -> Self {
+        Self {
+            publish: MemoryPublish::connect(&self.config).await.unwrap(),
+            operate: MemoryOperate::connect(&self.config).await.unwrap(),
+            watch: Arc::default(),
+            config: self.config.clone(),
         }
     }
 
@@ -97,6 +108,16 @@ impl World {
         self.record(job).await
     }
 
+    pub(crate) async fn active(&self) -> Vec<JobRecord> {
+        let query = ListQuery {
+            topic: TopicName::new("jobs").unwrap(),
+            state: JobState::Active,
+            after: None,
+            limit: 100,
+        };
+        self.operate.list(&query).await.unwrap().jobs
+    }
+
     pub(crate) async fn waiting(&self) -> u64 {
         let topic = TopicName::new("jobs").unwrap();
         self.operate.counts(&topic).await.unwrap().waiting
@@ -106,6 +127,7 @@ impl World {
 /// A runtime that works.
 pub(crate) struct Started {
     pub(crate) handle: RuntimeHandle,
+    pub(crate) worker: WorkerId,
     task: JoinHandle<Result<(), Error>>,
 }
 
@@ -113,6 +135,7 @@ impl Started {
     pub(crate) fn new(runtime: Runtime) -> Self {
         Self {
             handle: runtime.handle(),
+            worker: runtime.worker_id().clone(),
             task: tokio::spawn(runtime.run(std::future::pending())),
         }
     }

@@ -1,0 +1,236 @@
+//! Watches over the other workers of the same topics, and takes the jobs of those that died: a second or two after the
+//! death, long before their leases end.
+//!
+//! Two processes of a set of topics are elected for it. Both look, so that the death of one of them is seen as fast as
+//! any other, without waiting for the end of its lock; reclaiming a lease twice has one effect. While there is nothing
+//! to watch, nobody looks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use oqron_core::{AbsentLease, Consume, LockName, Sight, Token, TopicName, WorkerId};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::{debug, info, warn};
+
+use crate::election::lock_name;
+use crate::lookout::Lookout;
+use crate::watch::Watch;
+
+/// Between two looks while others hold leases.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Between two looks while only this process does, or nobody: others may begin at any time.
+const LOOK_IN_QUIET_EVERY: Duration = Duration::from_secs(2);
+/// Watching ends so long after there was last something to watch, beyond the length of a lease: until then, whoever waits
+/// for jobs comes back by itself for the end of a lease, and calls again.
+const QUIET_MARGIN: Duration = Duration::from_secs(5);
+/// Watchers of a set of topics.
+const WATCHERS: usize = 2;
+const LOCK_TTL: Duration = Duration::from_secs(15);
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// Who was not elected, tries again after it at the earliest.
+const ELECT_EVERY: Duration = Duration::from_secs(10);
+/// A look without an answer is a lost sight.
+const ANSWER_TIME: Duration = Duration::from_secs(2);
+
+/// What a watcher is made of.
+pub(crate) struct Watcher {
+    backend: Arc<dyn Consume>,
+    worker: WorkerId,
+    topics: Vec<TopicName>,
+    lookout: Arc<Lookout>,
+    grace: Duration,
+    lease_ttl: Duration,
+    seat: Option<Seat>,
+}
+
+/// One of the places of a watcher.
+struct Seat {
+    lock: LockName,
+    token: Token,
+    renew_at: Instant,
+}
+
+/// Why watching ended.
+enum End {
+    /// There is nothing to watch.
+    Quiet,
+    /// Somebody else has the seat.
+    Unseated,
+    /// This backend cannot show who is present.
+    Blind,
+}
+
+impl Watcher {
+    pub(crate) fn new(
+        backend: Arc<dyn Consume>,
+        worker: WorkerId,
+        topics: Vec<TopicName>,
+        lookout: Arc<Lookout>,
+        grace: Duration,
+        lease_ttl: Duration,
+    ) -> Self {
+        Self {
+            backend,
+            worker,
+            topics,
+            lookout,
+            grace,
+            lease_ttl,
+            seat: None,
+        }
+    }
+
+    /// Runs until it is dropped; [`leave`](Self::leave) gives the seat up then.
+    pub(crate) async fn run(&mut self) {
+        loop {
+            self.lookout.called().await;
+            if !self.elect().await {
+                sleep(ELECT_EVERY).await;
+                continue;
+            }
+            match self.watch().await {
+                End::Quiet => self.give_up_seat().await,
+                End::Unseated => self.seat = None,
+                End::Blind => {
+                    info!(
+                        "this backend does not show which workers are present: a dead worker's jobs come back when \
+                         their leases end"
+                    );
+                    self.give_up_seat().await;
+                    return std::future::pending().await;
+                }
+            }
+        }
+    }
+
+    /// Gives the seat up.
+    pub(crate) async fn leave(mut self) {
+        self.give_up_seat().await;
+    }
+
+    /// Takes a seat that is free.
+    async fn elect(&mut self) -> bool {
+        for number in 0..WATCHERS {
+            let lock = lock_name(&format!("watcher-{number}"), &self.topics);
+            match timeout(ANSWER_TIME, self.backend.acquire(&lock, LOCK_TTL)).await {
+                Ok(Ok(Some(token))) => {
+                    let renew_at = Instant::now() + RENEW_EVERY;
+                    self.seat = Some(Seat {
+                        lock,
+                        token,
+                        renew_at,
+                    });
+                    debug!("watching over the other workers");
+                    return true;
+                }
+                Ok(Ok(None)) => {}
+                Ok(Err(problem)) => {
+                    debug!(%problem, "could not find out who watches over the workers");
+                    return false;
+                }
+                Err(_) => return false,
+            }
+        }
+        false
+    }
+
+    async fn give_up_seat(&mut self) {
+        if let Some(seat) = self.seat.take()
+            && !matches!(
+                timeout(ANSWER_TIME, self.backend.release(&seat.lock, seat.token)).await,
+                Ok(Ok(_))
+            )
+        {
+            debug!("the watcher's lock is left to its end");
+        }
+    }
+
+    async fn watch(&mut self) -> End {
+        let mut now = Instant::now();
+        let mut watch = Watch::new(self.grace, self.lease_ttl, now);
+        let mut breaks = self.lookout.breaks();
+        let linger = self.lease_ttl + QUIET_MARGIN;
+        let mut quiet_at = now + linger;
+        loop {
+            let every = match self.look().await {
+                Ok(None) => return End::Blind,
+                Ok(Some(sight)) => {
+                    now = Instant::now();
+                    if self.lookout.breaks() != breaks {
+                        breaks = self.lookout.breaks();
+                        watch.lost_sight(now);
+                    }
+                    let others = sight.others;
+                    self.reclaim(&watch.saw(sight, now)).await;
+                    if others {
+                        quiet_at = now + linger;
+                        LOOK_EVERY
+                    } else {
+                        LOOK_IN_QUIET_EVERY
+                    }
+                }
+                Err(problem) => {
+                    debug!(%problem, "could not look which workers are present");
+                    now = Instant::now();
+                    watch.lost_sight(now);
+                    LOOK_EVERY
+                }
+            };
+            let regular = now + every;
+            let look_at = watch
+                .next_end_of_grace()
+                .map_or(regular, |end| end.max(now).min(regular));
+            tokio::select! {
+                () = sleep_until(look_at) => {}
+                () = self.lookout.called() => {
+                    quiet_at = Instant::now() + linger;
+                    sleep_until(look_at).await;
+                }
+            }
+            if Instant::now() >= quiet_at {
+                return End::Quiet;
+            }
+            if !self.keep_seat().await {
+                return End::Unseated;
+            }
+        }
+    }
+
+    async fn look(&self) -> Result<Option<Sight>, String> {
+        match timeout(ANSWER_TIME, self.backend.look(&self.worker, &self.topics)).await {
+            Ok(Ok(sight)) => Ok(sight),
+            Ok(Err(problem)) => Err(problem.to_string()),
+            Err(_) => Err(format!("no answer within {ANSWER_TIME:?}")),
+        }
+    }
+
+    async fn reclaim(&self, gone: &[AbsentLease]) {
+        if gone.is_empty() {
+            return;
+        }
+        match timeout(ANSWER_TIME, self.backend.reclaim(gone)).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(jobs)) => warn!(jobs, "workers are gone: their jobs are reclaimed"),
+            Ok(Err(problem)) => {
+                warn!(%problem, "could not reclaim the jobs of workers that are gone; trying again")
+            }
+            Err(_) => warn!("could not reclaim the jobs of workers that are gone in time; trying again"),
+        }
+    }
+
+    /// Renews the lock when it is time.
+    async fn keep_seat(&mut self) -> bool {
+        let now = Instant::now();
+        let Some(seat) = self.seat.as_mut().filter(|seat| now >= seat.renew_at) else {
+            return true;
+        };
+        match timeout(ANSWER_TIME, self.backend.renew(&seat.lock, seat.token, LOCK_TTL)).await {
+            Ok(Ok(is_held)) => {
+                seat.renew_at = now + RENEW_EVERY;
+                is_held
+            }
+            // Watching without the lock does no harm.
+            Ok(Err(_)) | Err(_) => true,
+        }
+    }
+}
