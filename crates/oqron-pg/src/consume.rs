@@ -6,15 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use oqron_core::limits::SWEEP_JOBS_MAX;
 use oqron_core::{
-    Config, Consume, Error, Heartbeat, Presence, Swept, TopicName, Turn, Turned, Verdict, WorkerId,
-    WorkerInfo,
+    AbsentLease, Config, Consume, Error, Heartbeat, Presence, Sight, Swept, TopicName, Turn, Turned, Verdict,
+    WorkerId, WorkerInfo,
 };
 
 use crate::database::Database;
 use crate::due::Due;
 use crate::error::corrupt;
 use crate::marks::Marks;
+use crate::sight::Eyes;
 use crate::statement::statement;
+use crate::untold::Untold;
 use crate::wait::Registrations;
 
 statement!(SWEEP, "sql/consume/sweep.sql", [INT4, INT8]);
@@ -34,6 +36,7 @@ pub(crate) struct Memory {
     /// By worker and topic.
     pub(crate) heartbeats: Mutex<HashMap<(WorkerId, i32), crate::heartbeat::Mark>>,
     pub(crate) registrations: Registrations,
+    pub(crate) eyes: Eyes,
 }
 
 impl std::fmt::Debug for Memory {
@@ -45,6 +48,7 @@ impl std::fmt::Debug for Memory {
 pub(crate) struct TopicMemory {
     pub(crate) marks: Marks,
     pub(crate) due: Due,
+    pub(crate) untold: Untold,
 }
 
 impl Memory {
@@ -54,6 +58,7 @@ impl Memory {
         with(topics.entry(topic).or_insert_with(|| TopicMemory {
             marks: Marks::new(),
             due: Due::default(),
+            untold: Untold::default(),
         }))
     }
 }
@@ -88,6 +93,14 @@ impl Consume for PgConsume {
 
     async fn heartbeat(&self, heartbeat: &Heartbeat<'_>) -> Result<Vec<Verdict>, Error> {
         crate::heartbeat::heartbeat(self, heartbeat).await
+    }
+
+    async fn look(&self, worker: &WorkerId, topics: &[TopicName]) -> Result<Option<Sight>, Error> {
+        crate::sight::look(self, worker, topics).await
+    }
+
+    async fn reclaim(&self, leases: &[AbsentLease]) -> Result<u32, Error> {
+        crate::sight::reclaim(self, leases).await
     }
 
     async fn sweep(&self, topic: &TopicName) -> Result<Swept, Error> {

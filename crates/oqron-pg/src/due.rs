@@ -18,8 +18,18 @@ pub(crate) struct Due {
     /// The last answer: what comes first.
     next: Option<Instant>,
     look_again_at: Option<Instant>,
+    /// There were leases at the last look, or one was given since.
+    leased: bool,
     /// By the server's clock: leases that ended before it are reclaimed, scheduled jobs before it promoted.
     ready_until_ms: i64,
+}
+
+/// What a look has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) due_in: Option<Duration>,
+    pub(crate) leased: bool,
+    pub(crate) took: Duration,
 }
 
 /// Lower bounds for the two indexes.
@@ -54,15 +64,22 @@ impl Due {
     }
 
     /// After a look.
-    pub(crate) fn looked(&mut self, now: Instant, due_in: Option<Duration>, took: Duration) {
-        self.next = due_in.map(|due_in| now + due_in);
-        self.look_again_at = (took > CHEAP).then(|| now + (took * PAUSE_TIMES).min(PAUSE_MAX));
+    pub(crate) fn looked(&mut self, now: Instant, seen: &Seen) {
+        self.next = seen.due_in.map(|due_in| now + due_in);
+        self.leased = seen.leased;
+        self.look_again_at = (seen.took > CHEAP).then(|| now + (seen.took * PAUSE_TIMES).min(PAUSE_MAX));
     }
 
     /// After a claim that gave leases of this length, without a look.
     pub(crate) fn leased(&mut self, now: Instant, lease_ttl: Duration) {
         let ends = now + lease_ttl;
         self.next = Some(self.next.map_or(ends, |next| next.min(ends)));
+        self.leased = true;
+    }
+
+    /// Whether anybody holds a lease, as far as the last look can tell.
+    pub(crate) fn is_leased(&self) -> bool {
+        self.leased
     }
 
     /// The last answer, as it is now.
@@ -79,18 +96,25 @@ mod tests {
     fn a_cheap_look_is_repeated_and_a_dear_one_is_not() {
         let now = Instant::now();
         let mut due = Due::default();
+        let seen = |took: Duration| Seen {
+            due_in: Some(Duration::from_secs(3)),
+            leased: false,
+            took,
+        };
         assert!(due.look_is_due(now));
-        due.looked(now, Some(Duration::from_secs(3)), CHEAP / 2);
+        due.looked(now, &seen(CHEAP / 2));
         assert!(due.look_is_due(now));
-        due.looked(now, Some(Duration::from_secs(3)), Duration::from_millis(10));
+        due.looked(now, &seen(Duration::from_millis(10)));
         assert!(!due.look_is_due(now + Duration::from_millis(199)));
         assert!(due.look_is_due(now + Duration::from_millis(200)));
         assert_eq!(
             due.due_in(now + Duration::from_secs(1)),
             Some(Duration::from_secs(2))
         );
+        assert!(!due.is_leased());
         due.leased(now, Duration::from_secs(1));
         assert_eq!(due.due_in(now), Some(Duration::from_secs(1)));
+        assert!(due.is_leased());
     }
 
     #[test]

@@ -8,8 +8,8 @@
 //! - `database`, `statement`, `error`, `migrate`: connections, deadlines, statements, the schema;
 //! - `topics`, `record`, `records`: what all three sides share;
 //! - `publish`, `watch`: adding jobs, waiting for their end;
-//! - `consume`, `turn`, `marks`, `due`, `heartbeat`, `presence`, `wait`, `locks`: what a worker needs. Why claims stay fast while a
-//!   session pins an old snapshot is told in `docs/decisions/0004-postgres-claim.md`;
+//! - `consume`, `turn`, `marks`, `due`, `heartbeat`, `presence`, `sight`, `wait`, `untold`, `locks`: what a worker needs. Why claims
+//!   stay fast while a session pins an old snapshot is told in `docs/decisions/0004-postgres-claim.md`;
 //! - `operate`: what a person needs.
 //!
 //! Publishing, consuming and operating are features with types and statements of their own: a program that only publishes
@@ -45,11 +45,15 @@ mod publish;
 mod record;
 #[cfg(any(feature = "publish", feature = "operate"))]
 mod records;
+#[cfg(feature = "consume")]
+mod sight;
 mod statement;
 mod tls;
 mod topics;
 #[cfg(feature = "consume")]
 mod turn;
+#[cfg(feature = "consume")]
+mod untold;
 #[cfg(feature = "consume")]
 mod wait;
 mod wake;

@@ -12,7 +12,8 @@ use crate::error::corrupt;
 use crate::listen::Listening;
 use crate::statement::statement;
 
-statement!(JOIN, "sql/consume/join.sql", [TEXT, TEXT, TEXT]);
+statement!(JOIN, "sql/consume/join.sql", [TEXT, TEXT, TEXT, BOOL]);
+statement!(PRESENCE_KEY, "sql/consume/presence_key.sql", [TEXT, TEXT]);
 statement!(LEAVE, "sql/consume/leave.sql", [TEXT, TEXT, INT8]);
 statement!(TOPIC_NAME, "sql/consume/topic_name.sql", [INT4]);
 
@@ -22,8 +23,10 @@ const SEEN_EVERY: Duration = Duration::from_secs(30);
 pub(crate) async fn join(consume: &PgConsume, worker: &WorkerInfo) -> Result<Box<dyn Presence>, Error> {
     let database = consume.database.clone();
     let info = crate::turn::json(worker);
-    let key = make_known(&database, &worker.id, &info).await?;
+    let key = presence_key(&database, &worker.id).await?;
     if !database.prepared {
+        consume.memory.eyes.say_unseen();
+        make_known(&database, &worker.id, &info, Seen::Never).await?;
         return Ok(Box::new(Unconnected {
             database,
             worker: worker.id.clone(),
@@ -35,6 +38,7 @@ pub(crate) async fn join(consume: &PgConsume, worker: &WorkerInfo) -> Result<Box
         "select pg_advisory_lock_shared({key}); listen \"oqron_{key:x}\"; set application_name = 'oqron worker'"
     );
     let listening = Listening::open(&database, &setup).await?;
+    make_known(&database, &worker.id, &info, Seen::ByItsLock).await?;
     consume.memory.registrations.present(worker.id.clone(), key);
     Ok(Box::new(Connected {
         listening,
@@ -48,10 +52,25 @@ pub(crate) async fn join(consume: &PgConsume, worker: &WorkerInfo) -> Result<Box
     }))
 }
 
-async fn make_known(database: &Database, worker: &WorkerId, info: &str) -> Result<i64, Error> {
+/// Whether others can see the end of a presence.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    ByItsLock,
+    Never,
+}
+
+async fn make_known(database: &Database, worker: &WorkerId, info: &str, seen: Seen) -> Result<(), Error> {
+    let (namespace, visible) = (database.namespace.as_str(), seen == Seen::ByItsLock);
+    database
+        .query("join", &JOIN, &[&namespace, &worker.as_str(), &info, &visible])
+        .await
+        .map(drop)
+}
+
+async fn presence_key(database: &Database, worker: &WorkerId) -> Result<i64, Error> {
     let namespace = database.namespace.as_str();
     let rows = database
-        .query("join", &JOIN, &[&namespace, &worker.as_str(), &info])
+        .query("join", &PRESENCE_KEY, &[&namespace, &worker.as_str()])
         .await?;
     rows.first()
         .ok_or_else(|| corrupt("answer to a join", "it is empty"))?
@@ -158,8 +177,12 @@ impl Presence for Unconnected {
     async fn next(&mut self) -> Result<Message, Error> {
         loop {
             tokio::time::sleep(SEEN_EVERY).await;
-            make_known(&self.database, &self.worker, &self.info).await?;
+            make_known(&self.database, &self.worker, &self.info, Seen::Never).await?;
         }
+    }
+
+    fn is_seen(&self) -> bool {
+        false
     }
 
     fn wakes(&self) -> bool {

@@ -2,8 +2,9 @@
 
 use tokio_postgres::types::Type;
 
-/// The part that ends jobs and the part that remembers ids, which several statements include.
-const PARTS: [(&str, &str); 2] = [
+/// Parts that several statements include. One that includes another stands before it.
+const PARTS: [(&str, &str); 3] = [
+    ("--include stall", include_str!("sql/consume/stall.sql")),
     ("--include end", include_str!("sql/shared/end.sql")),
     ("--include remember", include_str!("sql/shared/remember.sql")),
 ];

@@ -15,6 +15,7 @@ use tokio_postgres::types::FromSql;
 
 use crate::consume::PgConsume;
 use crate::database::Param;
+use crate::due::Seen;
 use crate::error::corrupt;
 use crate::marks::{Ranges, Snapshot};
 use crate::statement::statement;
@@ -49,7 +50,7 @@ statement!(
     CLAIM,
     "sql/consume/claim.sql",
     [
-        INT4, TEXT, INT8, INT8, INT8, BOOL, INT4, INT4_ARRAY, INT8_ARRAY, INT4_ARRAY
+        INT4, TEXT, INT8, INT8, INT8, BOOL, INT4, INT4_ARRAY, INT8_ARRAY, INT4_ARRAY, INT8
     ]
 );
 statement!(DUE, "sql/consume/due.sql", [INT4, INT8, INT8]);
@@ -95,7 +96,8 @@ pub(crate) async fn turn(consume: &PgConsume, turn: &Turn<'_>) -> Result<Turned,
         &from.run_at,
     ];
     let terms = Terms::of(turn.claim);
-    let claim_params: [Param<'_>; 10] = [
+    let key = consume.memory.registrations.key_of(turn.worker);
+    let claim_params: [Param<'_>; 11] = [
         &topic,
         &worker,
         &request,
@@ -106,6 +108,7 @@ pub(crate) async fn turn(consume: &PgConsume, turn: &Turn<'_>) -> Result<Turned,
         &ranges.from_priority,
         &ranges.from_seq,
         &ranges.to_priority,
+        &key,
     ];
     let due_params: [Param<'_>; 3] = [&topic, &from.lease_until, &from.run_at];
 
@@ -162,14 +165,19 @@ pub(crate) async fn turn(consume: &PgConsume, turn: &Turn<'_>) -> Result<Turned,
             if !turned.leases.is_empty() {
                 memory.due.leased(now, claim.lease_ttl);
             }
+            if somebody_waits {
+                memory.untold.told(now);
+            } else if read.unwatched {
+                memory.untold.owe(read.leases_until, key);
+            }
         });
     }
     let looked = due.as_deref().map(read_due).transpose()?;
-    turned.due_in = consume.memory.of_topic(topic, |memory| {
-        if let Some((due_in, took)) = looked {
-            memory.due.looked(now, due_in, took);
+    (turned.due_in, turned.leased) = consume.memory.of_topic(topic, |memory| {
+        if let Some(seen) = &looked {
+            memory.due.looked(now, seen);
         }
-        memory.due.due_in(now)
+        (memory.due.due_in(now), claims && memory.due.is_leased())
     });
 
     if somebody_waits {
@@ -177,6 +185,7 @@ pub(crate) async fn turn(consume: &PgConsume, turn: &Turn<'_>) -> Result<Turned,
     } else if went_back > 0 && !claims {
         database.wake(&connection, topic, Wake::Jobs(went_back)).await;
     }
+    consume.tell_of_leases(&connection, topic).await;
     if turned.leases.len() < wanted as usize {
         consume
             .wait_for_wakeup(&connection, topic, turn.worker, turned.due_in)
@@ -322,7 +331,7 @@ fn read_ready(rows: &[Row]) -> Result<Option<i64>, Error> {
     Ok((!more).then_some(read(row, "now")?))
 }
 
-fn read_due(rows: &[Row]) -> Result<(Option<Duration>, Duration), Error> {
+fn read_due(rows: &[Row]) -> Result<Seen, Error> {
     let row = rows
         .first()
         .ok_or_else(|| corrupt("answer to a turn", "it does not say what is due"))?;
@@ -330,10 +339,11 @@ fn read_due(rows: &[Row]) -> Result<(Option<Duration>, Duration), Error> {
     let times: [Option<i64>; 2] = [read(row, "lease_until")?, read(row, "run_at")?];
     let next = times.into_iter().flatten().min();
     let took: i64 = read(row, "took_us")?;
-    Ok((
-        next.map(|next| Timestamp::from_millis(next).since(Timestamp::from_millis(now))),
-        Duration::from_micros(u64::try_from(took).unwrap_or(0)),
-    ))
+    Ok(Seen {
+        due_in: next.map(|next| Timestamp::from_millis(next).since(Timestamp::from_millis(now))),
+        leased: times[0].is_some(),
+        took: Duration::from_micros(u64::try_from(took).unwrap_or(0)),
+    })
 }
 
 struct Claimed {
@@ -344,6 +354,9 @@ struct Claimed {
     repeated: bool,
     more: bool,
     somebody_waits: bool,
+    /// Of the others nobody comes by itself before the leases end.
+    unwatched: bool,
+    leases_until: i64,
     snapshot: Snapshot,
 }
 
@@ -359,6 +372,8 @@ fn read_claimed(rows: &[Row]) -> Result<Claimed, Error> {
         repeated: read(first, "repeated")?,
         more: read(first, "more")?,
         somebody_waits: read(first, "waiters")?,
+        unwatched: read(first, "unwatched")?,
+        leases_until: read(first, "leases_until")?,
         snapshot: Snapshot::read(snapshot)
             .ok_or_else(|| corrupt("answer to a turn", format!("snapshot {snapshot:?}")))?,
     };

@@ -54,6 +54,11 @@ impl Registrations {
         lock(&self.waiting).retain(|(_, waits), _| *waits != key);
     }
 
+    /// The key of a worker's presence, if it has one.
+    pub(crate) fn key_of(&self, worker: &WorkerId) -> Option<i64> {
+        lock(&self.present).get(worker).map(|(key, _)| *key)
+    }
+
     pub(crate) fn woken(&self, topic: i32, key: i64) {
         lock(&self.waiting).remove(&(topic, key));
     }
@@ -69,7 +74,7 @@ impl PgConsume {
         due_in: Option<Duration>,
     ) {
         let registrations = &self.memory.registrations;
-        let Some((key, _)) = lock(&registrations.present).get(worker).copied() else {
+        let Some(key) = registrations.key_of(worker) else {
             return;
         };
         let now = Instant::now();
@@ -88,6 +93,15 @@ impl PgConsume {
         }
         if let Err(error) = self.register(connection, topic, key, last, due_in, due).await {
             tracing::debug!(%error, "not registered as a waiter; the safety poll will do");
+        }
+    }
+
+    /// Wakes another worker for leases that nobody else knows of, if that is owed.
+    pub(crate) async fn tell_of_leases(&self, connection: &Connection<'_>, topic: i32) {
+        let now = Instant::now();
+        let owed = self.memory.of_topic(topic, |memory| memory.untold.due(now));
+        if let Some(wake) = owed {
+            self.database.wake(connection, topic, wake).await;
         }
     }
 

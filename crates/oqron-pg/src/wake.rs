@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use crate::database::{Connection, Database};
 use crate::statement::statement;
 
-statement!(WAKE, "sql/shared/wake.sql", [INT4, INT4, INT8, INT8]);
+statement!(WAKE, "sql/shared/wake.sql", [INT4, INT4, INT8, INT8, INT8]);
 
 /// Whom to wake.
 #[derive(Clone, Copy)]
@@ -13,8 +13,11 @@ pub(crate) enum Wake {
     /// So many waiters: there are as many jobs.
     Jobs(i32),
     #[cfg(feature = "publish")]
-    /// One that would sleep beyond this time.
+    /// One that would sleep beyond this time, if nobody comes before it.
     At(i64),
+    #[cfg(feature = "consume")]
+    /// The same for the end of leases, of which another than their holder should know.
+    Leases { until: i64, holder: Option<i64> },
 }
 
 impl Database {
@@ -24,14 +27,19 @@ impl Database {
             let marks = self.wake_marks.lock().unwrap_or_else(PoisonError::into_inner);
             marks.get(&topic).copied().unwrap_or(0)
         };
-        let (jobs, run_at): (i32, Option<i64>) = match wake {
-            Wake::Jobs(jobs) => (jobs, None),
+        let (jobs, run_at, but): (i32, Option<i64>, Option<i64>) = match wake {
+            Wake::Jobs(jobs) => (jobs, None, None),
             #[cfg(feature = "publish")]
-            Wake::At(time) => (1, Some(time)),
+            Wake::At(time) => (1, Some(time), None),
+            #[cfg(feature = "consume")]
+            Wake::Leases { until, holder } => (1, Some(until), holder),
         };
         // Waiters registered in a transaction that committed late stand below the mark for a moment.
         let since = (mark - 1_000).max(0);
-        match connection.query(&WAKE, &[&topic, &jobs, &run_at, &since]).await {
+        match connection
+            .query(&WAKE, &[&topic, &jobs, &run_at, &since, &but])
+            .await
+        {
             Ok(rows) => {
                 if let (None, Some(Ok(next))) = (run_at, rows.first().map(|row| row.try_get(0))) {
                     let mut marks = self.wake_marks.lock().unwrap_or_else(PoisonError::into_inner);

@@ -132,6 +132,7 @@ create table oqron.workers (
     id         text collate "C" not null,
     info       text not null,           -- JSON
     seen_at    bigint not null,
+    visible    boolean not null,        -- others can see the end of its presence
     primary key (namespace, id)
 );
 
@@ -142,6 +143,14 @@ create table oqron.locks (
     held_until bigint not null,         -- 0: nobody holds it; the row stays, so that tokens go on
     primary key (namespace, name)
 );
+
+-- Since when this run of the server has lasted: one row, made by the first who looks. A crash, and the promotion of a
+-- standby, empty a table that is not logged, and they end every session, which `pg_postmaster_start_time` does not tell.
+create unlogged table oqron.run (
+    one      boolean primary key default true check (one),
+    began_at bigint not null
+);
+insert into oqron.run (began_at) values (0);
 
 -- Workers that came up short and wait for a wake-up. Rows are added and removed, never changed, and found by their time.
 create unlogged table oqron.waiters (
@@ -203,21 +212,30 @@ begin
 end $$;
 
 -- Wakes up to `p_jobs` waiters of a topic, those first that have waited longest.
--- p_run_at  not null: only those that would sleep beyond this time
+-- p_run_at  not null: only those that would sleep beyond this time, and only if nobody comes before it by itself
 -- p_since   waiters before it were woken before: an accelerator, 0 looks at all of the last minute
+-- p_but     the key of a worker that is not woken and that nobody counts on, or null
 -- Returns the next `p_since`. A waiter whose presence is gone is removed and counts for nothing: its lock is free.
-create function oqron.wake(p_topic integer, p_jobs integer, p_run_at bigint, p_since bigint) returns bigint
-language plpgsql as $$
+create function oqron.wake(p_topic integer, p_jobs integer, p_run_at bigint, p_since bigint, p_but bigint)
+returns bigint language plpgsql as $$
 declare
     waiter  record;
     woken   integer := 0;
     started bigint := oqron.now_ms();
     mark    bigint := greatest(p_since, started - 1000);
 begin
+    if p_run_at is not null and exists (
+        select from oqron.waiters w
+        where w.topic = p_topic and w.since >= started - 60000 and w.key is distinct from p_but
+          and case when w.due_at <= p_run_at then not pg_try_advisory_xact_lock(w.key) else false end)
+    then
+        return p_since;
+    end if;
     for waiter in
         select w.since, w.key from oqron.waiters w
         where w.topic = p_topic and w.since >= greatest(p_since, started - 60000)
           and (p_run_at is null or w.due_at is null or w.due_at > p_run_at)
+          and w.key is distinct from p_but
         order by w.since for update skip locked
     loop
         if woken >= p_jobs then
@@ -236,7 +254,7 @@ end $$;
 
 create function oqron.wake_at_commit() returns trigger language plpgsql as $$
 begin
-    perform oqron.wake(new.topic, new.jobs, new.run_at, 0);
+    perform oqron.wake(new.topic, new.jobs, new.run_at, 0, null);
     delete from oqron.wakes where id = new.id;
     return null;
 end $$;

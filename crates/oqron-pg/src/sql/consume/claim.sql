@@ -2,10 +2,12 @@
    Claims up to n waiting jobs: stalled ones first, then by priority, then by age. Or, if the request is a repeated one,
    gives its leases again, those that are still held.
    $1 topic  $2 worker  $3 request  $4 n  $5 lease in ms  $6 at most once  $7 max stalls
+   $11 key of the worker's presence, or null
    $8 to $10 ranges of the index of added jobs, in its order: from (priority $8, seq $9) to the end of priority $10
    Returns one row for each lease, in the order of their start. Columns of the whole answer stand in each row, and in one
    row with `id` null if there is no lease: paused, repeated, more (a larger claim would have got more), waiters
-   (somebody could be woken), snapshot (the transactions that were open, for the marks).
+   (somebody could be woken), unwatched (somebody could be woken, and of the others nobody comes by itself before the leases
+   end), leases_until (their end), snapshot (the transactions that were open, for the marks).
    Invariant: a row becomes active only under its lock and only while it is waiting; a locked row is somebody else's. */
 with clock as materialized (
     select oqron.now_ms() as now
@@ -72,7 +74,16 @@ with clock as materialized (
            end as more
     from state s
 )
-select l.*, a.paused, a.repeated, a.more, a.snapshot,
-       a.more and exists (select from oqron.waiters where topic = $1 and since >= (select now - 60000 from clock)) as waiters
-from answer a left join leases l on true
+select l.*, a.paused, a.repeated, a.more, a.snapshot, c.now + $5 as leases_until,
+       a.more and exists (select from oqron.waiters where topic = $1 and since >= c.now - 60000) as waiters,
+       case when not exists (select from claimed)
+              or not exists (select from oqron.waiters where topic = $1 and since >= c.now - 60000 and key is distinct from $11)
+            then false
+            else not exists (
+                select from oqron.waiters w
+                where w.topic = $1 and w.since >= c.now - 60000 and w.key is distinct from $11
+                  -- It comes in time, if it still lives.
+                  and case when w.due_at <= c.now + $5 then not pg_try_advisory_xact_lock(w.key) else false end)
+       end as unwatched
+from clock c cross join answer a left join leases l on true
 order by l.lane <> 0, l.priority, l.seq

@@ -13,4 +13,4 @@ select case
               order by j.priority, j.seq limit 1) free)
       or exists (select from oqron.jobs where topic = $1 and state = 0 and run_at < coalesce($5, 9223372036854775807)
                  and run_at > oqron.now_ms() - 1000)
-    then oqron.wake($1, 1, null, 0) end as mark
+    then oqron.wake($1, 1, null, 0, null) end as mark

@@ -1,6 +1,7 @@
 /* oqron:records:wake
    Wakes waiters of a topic. In a transaction of its own, after the one that made the jobs: a notification takes a lock of
    the whole server until its transaction has committed.
-   $1 topic  $2 waiters at most  $3 only those that would sleep beyond this time, or null  $4 mark of the last call
+   $1 topic  $2 waiters at most  $3 only if nobody comes before this time by itself, or null  $4 mark of the last call
+   $5 key of a worker that does not count, or null
    Returns the next mark. */
-select oqron.wake($1, $2, $3, $4) as mark
+select oqron.wake($1, $2, $3, $4, $5) as mark
