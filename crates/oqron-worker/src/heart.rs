@@ -107,6 +107,7 @@ impl Heart {
             self.do_what_is_due();
             let alarm = self.next_alarm();
             tokio::select! {
+                biased;
                 message = inbox.recv() => {
                     let Some(message) = message else { return };
                     self.hear(message);

@@ -35,6 +35,7 @@ impl Running {
     /// Resolves only when a part ended that should not.
     pub(crate) async fn broken(&mut self) -> Error {
         tokio::select! {
+            biased;
             Some(joined) = self.tasks.join_next() => match outcome(joined) {
                 Ok(()) => Error::Broken { part: "a topic's task", problem: "it returned".into() },
                 Err(error) => error,
@@ -68,6 +69,7 @@ impl Running {
     async fn drained(&mut self) -> Result<(), Error> {
         while !self.tasks.is_empty() {
             tokio::select! {
+                biased;
                 Some(joined) = self.tasks.join_next() => outcome(joined)?,
                 error = self.alive.ended() => return Err(error),
             }

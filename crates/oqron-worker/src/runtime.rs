@@ -201,6 +201,7 @@ impl Runtime {
         let by_handle = self.shutdown.clone();
         let (mut running, topics) = self.start().await?;
         tokio::select! {
+            biased;
             () = shutdown => {}
             () = by_handle.cancelled() => {}
             error = running.broken() => return Err(error),

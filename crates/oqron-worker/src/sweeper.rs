@@ -69,6 +69,7 @@ impl Sweeper {
         let mut round_at = Instant::now() + SWEEP_EVERY;
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 () = sleep_until(round_at) => {
                     round_at = Instant::now() + SWEEP_EVERY;
@@ -78,6 +79,7 @@ impl Sweeper {
             }
             if self.held.is_some() {
                 tokio::select! {
+                    biased;
                     () = stop.cancelled() => break,
                     () = self.sweep() => {}
                 }

@@ -129,6 +129,7 @@ impl Vitals {
         });
         let heart = Heart::new(backend, self.topics, self.bell, watchdog, self.presence_grace);
         let says_goodbye = tokio::select! {
+            biased;
             () = heart.run(self.heart_inbox) => false,
             () = presence.keep() => false,
             () = watch(watcher.as_mut()) => false,

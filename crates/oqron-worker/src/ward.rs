@@ -1,6 +1,6 @@
 //! The leases of one topic, and what is due for them: no I/O, and time comes from outside.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(crate) const TIMEOUT_GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct Ward {
     shared: Arc<TopicShared>,
     through: u64,
-    held: HashMap<Token, Holding>,
+    held: BTreeMap<Token, Holding>,
     /// Nothing is due before it: a lower bound, so that a lease that ends costs nothing here.
     check_at: Option<Instant>,
     beat_at: Instant,
@@ -65,7 +65,7 @@ impl Ward {
             beat_at: now,
             shared,
             through: 0,
-            held: HashMap::new(),
+            held: BTreeMap::new(),
             check_at: None,
             hear_by: None,
             missed_cancel: false,

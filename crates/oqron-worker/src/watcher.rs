@@ -181,6 +181,7 @@ impl Watcher {
                 .next_end_of_grace()
                 .map_or(regular, |end| end.max(now).min(regular));
             tokio::select! {
+                biased;
                 () = sleep_until(look_at) => {}
                 () = self.lookout.called() => {
                     quiet_at = Instant::now() + linger;
