@@ -63,6 +63,11 @@ impl Workspace {
         self.target.join("debug").join(program)
     }
 
+    /// Where cargo puts the programs of the profile `release`.
+    pub(crate) fn built_for_release(&self, program: &str) -> PathBuf {
+        self.target.join("release").join(program)
+    }
+
     /// A folder for what a task makes; nothing in it is worth keeping.
     pub(crate) fn scratch(&self, name: &str) -> PathBuf {
         self.target.join("xtask").join(name)

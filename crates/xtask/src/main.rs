@@ -8,6 +8,7 @@
     reason = "a build tool talks to the person in front of it"
 )]
 
+mod bench;
 mod cargo;
 mod ci;
 mod demo;
@@ -42,6 +43,8 @@ enum Task {
     Test(test::Options),
     /// Check formatting, lints, docs, dependencies, features and the separation of publisher and worker
     Ci(ci::Options),
+    /// Measure on private servers
+    Bench(bench::Options),
     /// Start private Redis and PostgreSQL servers and keep them until Ctrl-C
     Servers,
 }
@@ -65,6 +68,7 @@ fn run_task(task: Task) -> Result<(), Error> {
         Task::Demo(options) => demo::run(&options, &Workspace::read()?, &interrupt),
         Task::Test(options) => test::run(&options, &Workspace::read()?, &interrupt),
         Task::Ci(options) => ci::run(&options, &Workspace::read()?, &interrupt),
+        Task::Bench(options) => bench::run(&options, &Workspace::read()?, &interrupt),
         Task::Servers => servers::keep(&interrupt),
     }
 }
