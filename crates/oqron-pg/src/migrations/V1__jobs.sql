@@ -52,7 +52,7 @@ create table oqron.jobs (
     payload          bytea not null,
     primary key (topic, id)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0,
-        autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
+        autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000);
 
 -- What was added, in the order of claims: claims begin at a remembered mark, see docs/decisions/0004-postgres-claim.md.
 create index jobs_added on oqron.jobs (topic, priority, seq) where state = 1 and lane = 2;

@@ -18,7 +18,7 @@ with clock as materialized (
 ), allowed as materialized (
     select case when paused or repeated then 0 else $4 end as jobs from state
 ), returned as materialized (
-    select id, seq, priority, lane from oqron.jobs
+    select topic, id, seq, priority, lane from oqron.jobs
     where topic = $1 and state = 1 and lane < 2
     order by lane, priority, seq
     limit (select jobs from allowed)
@@ -27,7 +27,7 @@ with clock as materialized (
     select j.* from unnest($8::integer[], $9::bigint[], $10::integer[])
         with ordinality as r(from_priority, from_seq, to_priority, ord)
     cross join lateral (
-        select id, seq, priority, lane from oqron.jobs
+        select topic, id, seq, priority, lane from oqron.jobs
         where topic = $1 and state = 1 and lane = 2
           and (priority, seq) >= (r.from_priority, r.from_seq) and priority <= r.to_priority
         order by priority, seq
@@ -44,7 +44,7 @@ with clock as materialized (
     set state = 2, attempts = j.attempts + 1, token = nextval('oqron.tokens'), worker = $2, request = $3,
         started_at = c.now, lease_until = c.now + $5, at_most_once = $6, max_stalls = $7, settled = false
     from chosen h, clock c
-    where j.topic = $1 and j.id = h.id and j.state = 1
+    where j.topic = h.topic and j.id = h.id
     returning j.id, h.lane, h.priority, h.seq, j.token, j.attempts, j.stalls, j.payload_format, j.payload, j.extras,
               j.created_at
 ), leases as (
@@ -61,7 +61,10 @@ with clock as materialized (
     select s.paused, s.repeated, pg_current_snapshot()::text as snapshot,
            case when s.paused or s.repeated or (select count(*) from chosen) < $4 then false
                 else (select count(*) from returned) + (select count(*) from added) > $4
-                  or ($4 = 0 and exists (select from oqron.jobs where topic = $1 and state = 1))
+                  or ($4 = 0 and ((select true from oqron.jobs where topic = $1 and state = 1 and lane = 2
+                                   order by priority, seq limit 1) is not null
+                                  or (select true from oqron.jobs where topic = $1 and state = 1 and lane < 2
+                                      order by lane, priority, seq limit 1) is not null))
                   or exists (select from last_added l cross join lateral (
                          select 1 from oqron.jobs j
                          where j.topic = $1 and j.state = 1 and j.lane = 2 and (j.priority, j.seq) > (l.priority, l.seq)

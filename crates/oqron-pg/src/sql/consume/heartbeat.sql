@@ -12,12 +12,15 @@ with clock as materialized (
 ), listed as materialized (
     select * from unnest($6::text[], $7::bigint[], $8::text[], $9::text[])
         with ordinality as g(id, token, progress, logs, ord)
+    order by id collate "C"
 ), held as materialized (
-    select g.*, j.cancel_requested, j.request
-    from listed g join oqron.jobs j on j.topic = $1 and j.id = g.id
-    where j.state = 2 and j.token = g.token and j.worker = $2
-    order by j.id
-    for update of j
+    select g.*, l.topic, l.cancel_requested, l.request
+    from listed g cross join lateral (
+        -- One by one, as in a turn.
+        select j.topic, j.cancel_requested, j.request from oqron.jobs j
+        where j.topic = $1 and j.id = g.id and j.state + 0 = 2 and j.token = g.token and j.worker = $2
+        for update
+    ) l
 ), renewed as (
     update oqron.jobs j
     set lease_until = c.now + $3,
@@ -25,10 +28,10 @@ with clock as materialized (
         logs = case when h.logs is null then j.logs
                     else oqron.newest(j.logs, string_to_array(h.logs, E'\n'), 100) end
     from held h, clock c
-    where j.topic = $1 and j.id = h.id
+    where j.topic = h.topic and j.id = h.id
 ), unlisted as materialized (
     -- Locked by somebody else: a turn or a reclaim is just ending it.
-    select j.id, j.cancel_requested from oqron.jobs j
+    select j.topic, j.id, j.cancel_requested from oqron.jobs j
     where j.topic = $1 and j.worker = $2 and j.state = 2 and j.request >= $5 and j.request <= $4
       and j.token <> all ($7::bigint[])
     order by j.request
@@ -36,7 +39,7 @@ with clock as materialized (
     for update skip locked
 ), gone as (
     delete from oqron.jobs j using unlisted u, clock c
-    where j.topic = $1 and j.id = u.id and u.cancel_requested
+    where j.topic = u.topic and j.id = u.id and u.cancel_requested
     returning j.seq, j.created_at, j.run_at, j.started_at, c.now as finished_at, j.token, j.retain_ms, j.retain_count,
               j.id_window_ms, j.topic, j.priority, j.attempts, j.stalls, 5::smallint as state,
               j.payload_format, null::integer as result_format, j.cancel_requested, false as settled, j.id, j.worker,
@@ -49,7 +52,7 @@ with clock as materialized (
     set state = 1, lane = 1, attempts = greatest(j.attempts - 1, 0), lease_until = null, settled = false,
         timeline = oqron.newest(j.timeline, array[oqron.event(c.now, 'released', $2, '"its worker does not hold it"')], 50)
     from unlisted u, clock c
-    where j.topic = $1 and j.id = u.id and not u.cancel_requested
+    where j.topic = u.topic and j.id = u.id and not u.cancel_requested
     returning j.id
 ), answer as materialized (
     select least((select min(request) from held), $4 + 1) as mark, (select count(*) from back) as back

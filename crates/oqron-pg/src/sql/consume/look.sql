@@ -25,7 +25,7 @@ with clock as materialized (
         where j.topic = a.topic and j.state = 2 and j.lease_until >= a.mark
           -- A hashed list, and no join: without hash joins it would be quadratic.
           and (j.worker in (select id from absent)) is true
-        limit $3) l
+        order by j.lease_until limit $3) l
     where exists (select from absent)
 ), run as materialized (
     select began_at from oqron.run

@@ -12,13 +12,13 @@ with clock as materialized (
                                  and xid = pg_current_xact_id())
                 then 0 else $4 end as jobs
 ), due as materialized (
-    select id from oqron.jobs
+    select topic, id from oqron.jobs
     where topic = $1 and state = 0 and run_at >= $6 and run_at <= (select now from clock)
     order by run_at
     limit (select jobs from allowed)
     for update skip locked
 ), promoted as (
-    update oqron.jobs j set state = 1, lane = 1 from due where j.topic = $1 and j.id = due.id and j.state = 0
+    update oqron.jobs j set state = 1, lane = 1 from due where j.topic = due.topic and j.id = due.id
     returning j.id
 ), stalled as materialized (
     select topic, id, stalls, max_stalls, at_most_once, cancel_requested, '"lease expired"' as reason

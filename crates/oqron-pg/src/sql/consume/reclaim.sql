@@ -7,11 +7,13 @@
 with clock as materialized (
     select oqron.now_ms() as now
 ), stalled as materialized (
-    select j.topic, j.id, j.stalls, j.max_stalls, j.at_most_once, j.cancel_requested, '"its worker is gone"' as reason
+    select l.*, '"its worker is gone"' as reason
     from unnest($1::integer[], $2::text[], $3::bigint[], $4::bigint[]) as g(topic, id, token, lease_until)
-    join oqron.jobs j on j.topic = g.topic and j.id = g.id
-    where j.state = 2 and j.token = g.token and j.lease_until = g.lease_until
-    for update of j skip locked
+    cross join lateral (
+        select j.topic, j.id, j.stalls, j.max_stalls, j.at_most_once, j.cancel_requested from oqron.jobs j
+        where j.topic = g.topic and j.id = g.id and j.state + 0 = 2 and j.token = g.token and j.lease_until = g.lease_until
+        for update skip locked
+    ) l
 ), --include stall
 select topic, count(*) as ended, (select count(*) from back b where b.topic = s.topic) as back
 from stalled s
