@@ -1,13 +1,17 @@
-//! For tests: the in-memory backend, the conformance suite, private servers. It knows no other backend and no worker.
+//! For tests: the in-memory backend, the conformance suite, private servers, a network to break. It knows no other
+//! backend and no worker.
 //!
 //! - [`memory`]: a backend without a server, in one process and gone with it. It is the readable model of what every
 //!   backend does, and what users test their own handlers with;
 //! - [`mod@conformance`]: what the traits of `oqron-core` mean, one function a behaviour, run by every backend;
-//! - [`servers`]: a Redis and a PostgreSQL of one's own for the time of a test.
+//! - [`servers`]: a Redis and a PostgreSQL of one's own for the time of a test;
+//! - [`proxy`]: a network in front of a server, that delays, loses, cuts and refuses.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "memory")]
 pub mod memory;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 #[cfg(feature = "servers")]
 pub mod servers;
