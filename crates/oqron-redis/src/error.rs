@@ -69,6 +69,23 @@ fn hint_for_password(text: &str) -> String {
     format!("{text}; check user and password in the URL: redis://user:password@host")
 }
 
+/// Whether the server or the rights of its user leave out what was asked for, today and tomorrow.
+#[cfg(feature = "consume")]
+pub(crate) fn forbids(error: &Error) -> bool {
+    let (Error::AccessDenied { problem, .. } | Error::Backend { problem, .. }) = error else {
+        return false;
+    };
+    let problem = problem.to_lowercase();
+    [
+        "no permissions",
+        "unknown command",
+        "unknown redis command",
+        "not allowed from script",
+    ]
+    .iter()
+    .any(|sign| problem.contains(sign))
+}
+
 pub(crate) fn corrupt(what: &'static str, problem: impl Into<String>) -> Error {
     Error::Corrupt {
         what,

@@ -36,6 +36,15 @@ pub(crate) fn text(value: Value) -> Result<String, Error> {
     String::from_utf8(bytes.into()).map_err(|error| corrupt("a text", error.to_string()))
 }
 
+/// A field of what `INFO` answers.
+#[cfg(feature = "consume")]
+pub(crate) fn info_field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(field, _)| *field == name)
+        .map(|(_, value)| value.trim())
+}
+
 fn unexpected(wanted: &str, found: &Value) -> Error {
     let kind = match found {
         Value::Nil => "nothing",

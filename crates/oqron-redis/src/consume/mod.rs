@@ -5,15 +5,19 @@ mod lease;
 mod locks;
 mod presence;
 mod settlement;
+mod sight;
 mod turn;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use oqron_core::{
-    Config, Consume, Error, Heartbeat, Presence, Swept, TopicName, Turn, Turned, Verdict, WorkerInfo,
+    AbsentLease, Config, Consume, Error, Heartbeat, Presence, Sight, Swept, TopicName, Turn, Turned, Verdict,
+    WorkerId, WorkerInfo,
 };
 
+use crate::error::forbids;
 use crate::reply;
 use crate::script::{Call, LazyScript, script};
 use crate::server::Server;
@@ -24,6 +28,8 @@ static SWEEP: LazyScript = script!(" flags=allow-oom", "topic", "run", "steps", 
 #[derive(Clone, Debug)]
 pub struct RedisConsume {
     server: Arc<Server>,
+    /// Somebody was told why nobody can be seen.
+    blindness_told: Arc<AtomicBool>,
 }
 
 impl RedisConsume {
@@ -35,7 +41,21 @@ impl RedisConsume {
     pub async fn connect(config: &Config) -> Result<Self, Error> {
         Ok(Self {
             server: Arc::new(Server::connect(config).await?),
+            blindness_told: Arc::default(),
         })
+    }
+}
+
+impl RedisConsume {
+    fn tell_of_blindness(&self, error: &Error) {
+        if !self.blindness_told.swap(true, Ordering::Relaxed) {
+            tracing::info!(
+                backend = %self.server.name,
+                %error,
+                "this server does not show which workers are gone: the jobs of one that dies wait for the end of their \
+                 leases; allow its user PUBSUB NUMSUB and INFO"
+            );
+        }
     }
 }
 
@@ -52,6 +72,20 @@ impl Consume for RedisConsume {
 
     async fn heartbeat(&self, heartbeat: &Heartbeat<'_>) -> Result<Vec<Verdict>, Error> {
         heartbeat::heartbeat(&self.server, heartbeat).await
+    }
+
+    async fn look(&self, worker: &WorkerId, topics: &[TopicName]) -> Result<Option<Sight>, Error> {
+        match sight::look(&self.server, worker, topics).await {
+            Err(error) if forbids(&error) => {
+                self.tell_of_blindness(&error);
+                Ok(None)
+            }
+            sight => sight.map(Some),
+        }
+    }
+
+    async fn reclaim(&self, leases: &[AbsentLease]) -> Result<u32, Error> {
+        sight::reclaim(&self.server, leases).await
     }
 
     async fn sweep(&self, topic: &TopicName) -> Result<Swept, Error> {

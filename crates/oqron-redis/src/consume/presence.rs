@@ -11,6 +11,7 @@ use oqron_core::{Error, JobId, JobRef, Message, Presence, TopicName, WorkerInfo}
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::heartbeat::seen;
+use super::sight::may_look;
 use crate::error::corrupt;
 use crate::script::{Call, LazyScript, script};
 use crate::server::Server;
@@ -27,6 +28,7 @@ pub(super) struct RedisPresence {
     sink: PubSubSink,
     stream: PubSubStream,
     pings: Interval,
+    is_seen: bool,
 }
 
 impl RedisPresence {
@@ -37,7 +39,10 @@ impl RedisPresence {
         let (mut sink, stream) = server.listen(ACTION).await?.split();
         let channel = server.keys.worker_channel(&worker.id);
         server.limited(ACTION, sink.subscribe(channel)).await?;
-        seen(&server, &worker.id, &description).await?;
+        let (is_seen, ()) = futures::try_join!(
+            may_look(&server, &worker.id),
+            seen(&server, &worker.id, &description)
+        )?;
         let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
@@ -46,6 +51,7 @@ impl RedisPresence {
             sink,
             stream,
             pings,
+            is_seen,
         })
     }
 }
@@ -68,6 +74,10 @@ impl Presence for RedisPresence {
                 }
             }
         }
+    }
+
+    fn is_seen(&self) -> bool {
+        self.is_seen
     }
 
     async fn leave(mut self: Box<Self>) -> Result<(), Error> {

@@ -20,9 +20,14 @@ use crate::script::Call;
 const DELAY_MS_MAX: u64 = 1 << 46;
 
 pub(super) fn token_bytes(token: Token) -> [u8; 6] {
-    let bytes = token.0.to_be_bytes();
-    // A token over 48 bits was given by nobody; it becomes 0, which is nobody's either.
-    if token.0 >> 48 == 0 {
+    number_bytes(token.0)
+}
+
+/// A token, or the end of a lease.
+pub(super) fn number_bytes(number: u64) -> [u8; 6] {
+    let bytes = number.to_be_bytes();
+    // One over 48 bits was given by nobody; it becomes 0, which is nobody's either.
+    if number >> 48 == 0 {
         bytes[2..].try_into().unwrap_or_default()
     } else {
         [0; 6]

@@ -55,12 +55,12 @@ pub(super) async fn turn(server: &Server, turn: &Turn<'_>) -> Result<Turned, Err
     for settlement in turn.settlements {
         push_settlement(&mut call, settlement)?;
     }
-    let fields: [Value; 5] = reply::list(server.run("settle and claim jobs", call).await?)?
+    let fields: [Value; 6] = reply::list(server.run("settle and claim jobs", call).await?)?
         .try_into()
         .map_err(|fields: Vec<Value>| {
-            corrupt("an answer", format!("{} fields where 5 belong", fields.len()))
+            corrupt("an answer", format!("{} fields where 6 belong", fields.len()))
         })?;
-    let [verdicts, due_in, more, paused, leases] = fields;
+    let [verdicts, due_in, more, paused, leased, leases] = fields;
 
     let mut turned = Turned::default();
     let verdicts = reply::bytes(verdicts)?.unwrap_or_default();
@@ -86,6 +86,7 @@ pub(super) async fn turn(server: &Server, turn: &Turn<'_>) -> Result<Turned, Err
         .map(Duration::from_millis);
     turned.more = reply::number(&more)? == 1;
     turned.paused = reply::number(&paused)? == 1;
+    turned.leased = reply::number(&leased)? == 1;
     turned.leases = read_leases(reply::bytes(leases)?.unwrap_or_default())?;
     Ok(turned)
 }

@@ -152,8 +152,8 @@ local function failure(kind, message)
   return '{"kind":"' .. kind .. '","message":' .. cjson.encode(message) .. '}'
 end
 
--- The lease is over, or its worker is known dead.
-local function stall(id, r)
+-- The lease is over, or its worker is known dead: the reason says which.
+local function stall(id, r, reason)
   r.flags = bit.band(r.flags, bit.bnot(SETTLED))
   if has(r.flags, AT_MOST_ONCE) then
     note('HSET', ':error', id, failure('worker_lost', 'worker lost'))
@@ -164,7 +164,7 @@ local function stall(id, r)
     return finish_cancelled(id, r, r.worker, 'cancelled on request')
   end
   r.stalls = r.stalls + 1
-  event(id, 'stalled', r.worker, 'lease expired')
+  event(id, 'stalled', r.worker, reason)
   if r.stalls > r.max_stalls then
     local message = string.format('stalled %d times', r.stalls)
     note('HSET', ':error', id, failure('stalled', message))

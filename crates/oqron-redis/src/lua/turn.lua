@@ -6,7 +6,8 @@
 --          the lease (0 or AT_MOST_ONCE), max_stalls; then for each settlement: id, head (kind 1 byte, token 6, delay in
 --          ms 6), body, report (see settlement.rs)
 -- Returns  verdicts (a letter each: A accepted, L lease lost), ms until the next event or -1, 1 if jobs are left waiting for a
---          larger claim, 1 if the topic is paused for the claim, leases (see lease.rs)
+--          larger claim, 1 if the topic is paused for the claim, 1 if there are leases for a claim to know of, leases (see
+--          lease.rs)
 -- Keeps    one owner a job: what is active is in the :lease:W of its worker, under a token that no other claim had; a run
 --          is written over only by the holder of its token, or after its lease has ended. It goes on when the server is
 --          out of memory: it is what frees memory.
@@ -158,7 +159,7 @@ local function reclaim()
         gone[#gone + 1] = id
       elseif r.expires <= now then
         gone[#gone + 1] = id
-        stall(id, r)
+        stall(id, r, 'lease expired')
       else
         first = math.min(first or r.expires, r.expires)
       end
@@ -290,7 +291,7 @@ else
 end
 
 local left = call('ZCARD', topic .. ':wait')
-local soonest = next_event()
+local soonest, leased = next_event()
 if request > last_request then
   if claim_max >= 0 and taken < claim_max and (left == 0 or paused) then
     call('ZADD', topic .. ':wake', (paused or not soonest) and '+inf' or soonest, worker)
@@ -309,5 +310,6 @@ return {
   soonest and math.max(soonest - now, 0) or -1,
   (claim_max >= 0 and left > 0 and not paused) and 1 or 0,
   (claim_max >= 0 and paused) and 1 or 0,
+  (claim_max >= 0 and leased) and 1 or 0,
   table.concat(leases),
 }

@@ -18,16 +18,14 @@ local function wake(channels, name, wanted)
   end
 end
 
--- The first thing that will happen by itself: a scheduled job or the end of a lease.
+-- The first thing that will happen by itself, a scheduled job or the end of a lease; and whether there are leases.
 local function next_event()
-  local event
-  for _, suffix in ipairs({ ':due', ':leases' }) do
-    local first = call('ZRANGE', topic .. suffix, 0, 0, 'WITHSCORES')[2]
-    if first and (not event or tonumber(first) < event) then
-      event = tonumber(first)
-    end
+  local due = call('ZRANGE', topic .. ':due', 0, 0, 'WITHSCORES')[2]
+  local lease_end = call('ZRANGE', topic .. ':leases', 0, 0, 'WITHSCORES')[2]
+  if due and lease_end then
+    return math.min(due, lease_end), true
   end
-  return event
+  return tonumber(due or lease_end), lease_end ~= nil
 end
 
 -- Wakes one waiter if none would come in time for the event.
