@@ -13,10 +13,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::strike::Memory;
+use super::weather::Sky;
 use super::{Cut, Fault, Flow, Shared, Weather};
 
 /// Read at once.
 const CHUNK_BYTES: usize = 16 * 1024;
+/// A server that was silent for so long has said all.
+const SAID_ALL_AFTER: Duration = Duration::from_millis(100);
 /// On their way in one direction.
 const UNDER_WAY_BYTES_MAX: usize = 256 * 1024;
 
@@ -45,7 +48,7 @@ pub(super) async fn carry(
     mut ends: Ends,
     shared: &Shared,
     own: Option<Weather>,
-    weather: watch::Receiver<Weather>,
+    weather: watch::Receiver<Sky>,
     mut cuts: watch::Receiver<(u64, Cut)>,
 ) {
     // Small packets are what the test is about.
@@ -62,7 +65,9 @@ pub(super) async fn carry(
             weather: weather.clone(),
             shared,
             memory: &memory,
+            strandings: weather.borrow().strandings,
             is_dead: false,
+            cut_at: None,
             under_way: VecDeque::new(),
             bytes: 0,
         };
@@ -119,11 +124,15 @@ struct Pump<'a> {
     direction: Direction,
     /// Goes before the proxy's weather until that is set again.
     own: Option<Weather>,
-    weather: watch::Receiver<Weather>,
+    weather: watch::Receiver<Sky>,
     shared: &'a Shared,
     memory: &'a Mutex<Memory>,
+    /// Those that were before this connection.
+    strandings: u64,
     /// Bytes were lost, so nothing can arrive any more.
     is_dead: bool,
+    /// The server is listened to until it has said all.
+    cut_at: Option<(Instant, Cut)>,
     under_way: VecDeque<Chunk>,
     bytes: usize,
 }
@@ -136,6 +145,7 @@ impl Pump<'_> {
             let flow = self.flow();
             let is_held = flow == Flow::Hold;
             let due = self.under_way.front().map(|chunk| chunk.due);
+            let cut_at = self.cut_at.map(|(at, _)| at);
             let may_read = !has_ended && !is_held && self.bytes < UNDER_WAY_BYTES_MAX;
             tokio::select! {
                 biased;
@@ -160,15 +170,22 @@ impl Pump<'_> {
                     Err(_) if flow == Flow::Swallow => return Stop::Ended,
                     Err(_) => return Stop::Cut(Cut::Reset),
                 },
+                () = sleep_until(cut_at.unwrap_or_else(Instant::now)), if cut_at.is_some() => {
+                    return Stop::Cut(self.cut_at.map_or(Cut::Reset, |(_, cut)| cut));
+                }
             }
         }
     }
 
-    fn flow(&mut self) -> Flow {
+    fn flow(&self) -> Flow {
         if self.is_dead {
             return Flow::Swallow;
         }
-        let weather = self.own.unwrap_or_else(|| *self.weather.borrow());
+        let sky = *self.weather.borrow();
+        if sky.strandings > self.strandings {
+            return Flow::Swallow;
+        }
+        let weather = self.own.unwrap_or(sky.weather);
         match self.direction {
             Direction::ToServer => weather.to_server,
             Direction::ToClient => weather.to_client,
@@ -184,6 +201,9 @@ impl Pump<'_> {
             Flow::Delay(delay) => delay,
             _ => Duration::ZERO,
         };
+        if let Some((at, _)) = &mut self.cut_at {
+            *at = Instant::now() + SAID_ALL_AFTER;
+        }
         self.bytes += bytes.len();
         self.under_way.push_back(Chunk {
             due: Instant::now() + delay,
@@ -228,6 +248,11 @@ impl Pump<'_> {
         self.to.write_all(&chunk.bytes[..arrive]).await?;
         match fault {
             Fault::Cut(cut) => Ok(Some(Stop::Cut(cut))),
+            Fault::LoseAnswers(cut) => {
+                self.is_dead = true;
+                self.cut_at = Some((Instant::now() + SAID_ALL_AFTER, cut));
+                Ok(None)
+            }
             Fault::Silence => {
                 self.is_dead = true;
                 Ok(None)

@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::connection::{Ends, carry};
-use super::{Cut, Shared, Weather};
+use super::weather::Sky;
+use super::{Cut, Shared};
 
 /// Connections that the operating system accepts on our behalf.
 const BACKLOG: u32 = 1_024;
@@ -30,7 +31,7 @@ pub(super) type Orders = mpsc::Receiver<(Door, oneshot::Sender<io::Result<()>>)>
 pub(super) fn open(
     upstream: SocketAddr,
     shared: Arc<Shared>,
-    weather: watch::Sender<Weather>,
+    weather: watch::Sender<Sky>,
     cuts: watch::Sender<(u64, Cut)>,
     orders: Orders,
 ) -> io::Result<(SocketAddr, JoinHandle<()>)> {
@@ -64,7 +65,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 struct Keeper {
     upstream: SocketAddr,
     shared: Arc<Shared>,
-    weather: watch::Sender<Weather>,
+    weather: watch::Sender<Sky>,
     cuts: watch::Sender<(u64, Cut)>,
     address: SocketAddr,
     _seat: TcpSocket,

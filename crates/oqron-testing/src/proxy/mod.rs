@@ -38,6 +38,7 @@ use tokio::task::JoinHandle;
 
 use self::door::Door;
 use self::strike::Strikes;
+use self::weather::Sky;
 
 pub use self::strike::{Fault, Strike, When};
 pub use self::weather::{Cut, Flow, Weather};
@@ -51,7 +52,7 @@ const NEXT_CONNECTIONS_MAX: usize = 1_024;
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
-    weather: watch::Sender<Weather>,
+    weather: watch::Sender<Sky>,
     cuts: watch::Sender<(u64, Cut)>,
     door: mpsc::Sender<(Door, oneshot::Sender<io::Result<()>>)>,
     keeper: JoinHandle<()>,
@@ -90,7 +91,10 @@ impl Proxy {
             .next()
             .ok_or_else(|| io::Error::other("the server's name has no address"))?;
         let shared = Arc::<Shared>::default();
-        let weather = watch::Sender::new(Weather::CLEAR);
+        let weather = watch::Sender::new(Sky {
+            weather: Weather::CLEAR,
+            strandings: 0,
+        });
         let cuts = watch::Sender::new((0, Cut::Reset));
         let (door, orders) = mpsc::channel(1);
         let (address, keeper) = door::open(
@@ -126,7 +130,7 @@ impl Proxy {
     /// Changes what happens to bytes from now on, on the connections that are open and on those to come. Bytes that the
     /// proxy has not begun to hand over when this returns are under the new weather.
     pub fn set(&self, weather: Weather) {
-        self.weather.send_replace(weather);
+        self.weather.send_modify(|sky| sky.weather = weather);
     }
 
     /// Everything passes again, and nothing waits to strike. A connection that has lost bytes stays dead: what comes
@@ -146,6 +150,12 @@ impl Proxy {
         let mut next = self.shared.next();
         assert!(next.len() < NEXT_CONNECTIONS_MAX, "too many connections to come");
         next.push_back(weather);
+    }
+
+    /// Every connection that is open now is silent for ever, towards both sides, and does not end: as if a router between
+    /// had forgotten it. New ones are as the weather says.
+    pub fn strand(&self) {
+        self.weather.send_modify(|sky| sky.strandings += 1);
     }
 
     /// Ends every connection that is open now, towards both sides.

@@ -19,8 +19,11 @@ pub enum When {
 /// What happens to the connection that is struck.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is cut, towards both sides.
+    /// It is cut at once, towards both sides. What the client asked for in several steps may be half done.
     Cut(Cut),
+    /// Nothing that the server says arrives, and when it has said all, the connection is cut: all that was asked for is
+    /// done, and nobody hears of it.
+    LoseAnswers(Cut),
     /// Nothing that the server says arrives any more. What the client says goes through.
     Silence,
 }

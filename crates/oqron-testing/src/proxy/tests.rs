@@ -110,6 +110,20 @@ async fn a_black_hole_says_nothing_and_what_was_in_it_stays_dead() {
 }
 
 #[tokio::test]
+async fn what_is_stranded_is_silent_for_ever_and_new_connections_work() {
+    let proxy = echo().await;
+    let mut old = connect(&proxy).await;
+    assert_eq!(ask(&mut old, "a").await.unwrap(), "a");
+    proxy.strand();
+    let mut new = connect(&proxy).await;
+    assert_eq!(ask(&mut new, "b").await.unwrap(), "b");
+    proxy.clear();
+    old.write_all(b"lost").await.unwrap();
+    assert!(is_silent(&mut old).await);
+    assert_eq!(proxy.connections(), 2);
+}
+
+#[tokio::test]
 async fn what_is_held_arrives_when_the_weather_changes() {
     let proxy = echo().await;
     let mut stream = connect(&proxy).await;
@@ -187,6 +201,20 @@ async fn a_strike_by_bytes_lets_just_so_many_arrive() {
 }
 
 #[tokio::test]
+async fn lost_answers_are_all_lost_before_the_connection_is_cut() {
+    let proxy = echo().await;
+    let strike = proxy.strike(When::ClientSays(b"a".into()), Fault::LoseAnswers(Cut::Fin));
+    let mut stream = connect(&proxy).await;
+    for text in ["a", "b", "c"] {
+        stream.write_all(text.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(end(&mut stream).await, Ok(0));
+    assert!(strike.has_struck());
+    assert_eq!(proxy.bytes_from_server(), 3);
+}
+
+#[tokio::test]
 async fn a_strike_by_words_finds_them_in_pieces_and_loses_only_that_answer() {
     let proxy = echo().await;
     for fault in [Fault::RESET, Fault::Silence] {
@@ -202,7 +230,7 @@ async fn a_strike_by_words_finds_them_in_pieces_and_loses_only_that_answer() {
             timeout(PATIENCE, strike.struck()).await.unwrap();
             match fault {
                 Fault::Silence => assert!(is_silent(&mut stream).await),
-                Fault::Cut(_) => assert_eq!(end(&mut stream).await, Err(ErrorKind::ConnectionReset)),
+                _ => assert_eq!(end(&mut stream).await, Err(ErrorKind::ConnectionReset)),
             }
             assert_eq!(ask(&mut other, "job-7").await.unwrap(), "job-7");
         }

@@ -61,3 +61,11 @@ pub enum Cut {
     /// With a RST: whoever reads or writes gets an error, and what was under way is lost.
     Reset,
 }
+
+/// What all connections look at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sky {
+    pub(super) weather: Weather,
+    /// So many times, all connections that were open have been given up to silence.
+    pub(super) strandings: u64,
+}
