@@ -1,6 +1,10 @@
 //! How long to wait before a call that failed is repeated.
 
+use std::cell::RefCell;
 use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
@@ -32,9 +36,22 @@ impl Backoff {
     }
 }
 
+thread_local! {
+    static SEEDED: RefCell<Option<StdRng>> = const { RefCell::new(None) };
+}
+
 /// A number in 0..1 for jitter: the one place of the worker where chance comes in.
 pub(crate) fn chance() -> f64 {
-    rand::random()
+    SEEDED.with_borrow_mut(|seeded| match seeded {
+        Some(seeded) => seeded.random(),
+        None => rand::random(),
+    })
+}
+
+/// For simulations: from now on, the chance of this thread follows from the seed.
+#[doc(hidden)]
+pub fn seed_chance(seed: u64) {
+    SEEDED.set(Some(StdRng::seed_from_u64(seed)));
 }
 
 #[cfg(test)]

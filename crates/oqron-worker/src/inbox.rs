@@ -1,6 +1,6 @@
 //! How the rest of the process reaches a topic's task: hints that coalesce, so nothing can pile up.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -34,7 +34,7 @@ impl Inbox {
 /// Of all topics of a runtime.
 #[derive(Default)]
 pub(crate) struct Inboxes {
-    by_topic: Mutex<HashMap<TopicName, Arc<Inbox>>>,
+    by_topic: Mutex<BTreeMap<TopicName, Arc<Inbox>>>,
     has_channel: AtomicBool,
 }
 
@@ -66,7 +66,7 @@ impl Inboxes {
         self.has_channel.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<TopicName, Arc<Inbox>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<TopicName, Arc<Inbox>>> {
         self.by_topic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

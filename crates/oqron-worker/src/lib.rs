@@ -47,6 +47,8 @@ mod watcher;
 mod worker;
 
 pub use attempt::JobInfo;
+#[doc(hidden)]
+pub use backoff::seed_chance;
 pub use context::Context;
 pub use error::Error;
 pub use handle::RuntimeHandle;

@@ -17,6 +17,7 @@ mod publish;
 mod store;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use oqron_core::{Config, Error};
 
@@ -60,3 +61,11 @@ handle!(
     /// What a person needs, in memory.
     MemoryOperate
 );
+
+impl MemoryOperate {
+    /// Puts the store's clock forward, as a server's clock that is set: leases end, delays are over, and the clocks of the
+    /// workers know nothing of it.
+    pub fn put_clock_forward(&self, by: Duration) {
+        self.store.put_clock_forward(by);
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use oqron_core::{BackendKind, Config, Error, JobRef, Message, Namespace, Timestamp, TopicName, WorkerId};
 use tokio::sync::{mpsc, watch};
@@ -68,6 +69,10 @@ impl Store {
         let answer = step(&mut inner.model, now);
         inner.deliver_hints();
         answer
+    }
+
+    pub(super) fn put_clock_forward(&self, by: Duration) {
+        self.clock.put_forward(by);
     }
 
     /// One step that concerns one topic only.
