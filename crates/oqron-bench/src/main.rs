@@ -4,6 +4,7 @@
 //! - `recovery`: how long a killed worker's job waits for the next attempt;
 //! - `fleet`: worker processes that say when a job starts, and can be killed;
 //! - `worker`: what these processes run;
+//! - `speed`: jobs a second, and how long one waits;
 //! - `figures`: percentiles.
 
 #![allow(clippy::print_stdout, reason = "it prints what it measured")]
@@ -12,6 +13,7 @@ mod error;
 mod figures;
 mod fleet;
 mod recovery;
+mod speed;
 mod worker;
 
 use std::process::ExitCode;
@@ -29,6 +31,8 @@ struct Arguments {
 enum Task {
     /// Kill workers in the middle of a job, and measure until another one has begun the next attempt
     Recovery(recovery::Options),
+    /// Add, drain and pick up jobs as fast as it goes
+    Speed(speed::Options),
     /// What the other tasks start: a worker configured by OQRON_*, whose jobs end when a line comes on its input
     #[command(hide = true)]
     Worker,
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
             runtime.block_on(async {
                 match Arguments::parse().task {
                     Task::Recovery(options) => recovery::run(&options).await,
+                    Task::Speed(options) => speed::run(&options).await,
                     Task::Worker => worker::run().await,
                 }
             })

@@ -1,7 +1,7 @@
 //! Registering as a waiter: only when a claim came up short, and only if this process does not believe to be registered.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use oqron_core::time::millis;
@@ -22,12 +22,24 @@ statement!(
 /// Those who wake believe a registration for a minute; it is renewed well before, by a worker that looks every 30 s.
 const RENEW_AFTER: Duration = Duration::from_secs(25);
 
-/// Who is present in this process, and what each waits for.
-#[derive(Default)]
+/// Who is present in this process, and what each waits for. One for the whole process: a worker joins over one connection
+/// and takes its turns over another.
+#[derive(Clone)]
 pub(crate) struct Registrations {
     /// With the number of presences: a worker can join again before its last one is gone.
-    present: Mutex<HashMap<WorkerId, (i64, u32)>>,
-    waiting: Mutex<HashMap<(i32, i64), Registration>>,
+    present: Arc<Mutex<HashMap<WorkerId, (i64, u32)>>>,
+    /// By topic and key of the presence, which has the namespace and the worker in it.
+    waiting: Arc<Mutex<HashMap<(i32, i64), Registration>>>,
+}
+
+impl Default for Registrations {
+    fn default() -> Self {
+        static OF_THIS_PROCESS: LazyLock<Registrations> = LazyLock::new(|| Registrations {
+            present: Arc::default(),
+            waiting: Arc::default(),
+        });
+        OF_THIS_PROCESS.clone()
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -35,6 +35,21 @@ pub async fn a_new_job_of_another_process_wakes_a_waiter(bench: Bench) {
     worker.claim_one().await;
 }
 
+/// A worker joins over one connection, from a thread of its own, and takes its turns over another.
+pub async fn a_worker_that_joined_over_another_connection_is_woken(bench: Bench) {
+    let mut worker = bench.worker("one");
+    let joined = bench.reopened().await.consume.join(&worker.info()).await;
+    let mut presence = joined.unwrap();
+    assert_eq!(worker.claim(1).await, []);
+    bench.add("a").await;
+    woken(&bench, &mut presence).await;
+    worker.claim_one().await;
+    // And again, after it was woken once.
+    assert_eq!(worker.claim(1).await, []);
+    bench.add("b").await;
+    woken(&bench, &mut presence).await;
+}
+
 /// And not all of them.
 pub async fn one_new_job_wakes_one_waiter(bench: Bench) {
     let (one, two) = (waiter(&bench, "one").await, waiter(&bench, "two").await);
