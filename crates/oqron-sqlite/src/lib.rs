@@ -10,7 +10,7 @@
 //! - `writer`, `step`, `clock`: the transaction and what a command sees in it;
 //! - `publish`, `consume`, `operate`: the commands, one file a behaviour, each behind the feature of its name;
 //! - `column`, `history`, `slot`, `record`: the job's row; `records`, `end`: the steps that they share;
-//! - `notice`, `mailbox`: how processes wake each other after a commit;
+//! - `notice`, `mailbox`, `lock_file`: how processes wake each other after a commit, and see each other's end;
 //! - `error`: what SQLite's errors mean.
 //!
 //! ```text
@@ -32,6 +32,7 @@ mod error;
 mod file;
 mod history;
 mod location;
+mod lock_file;
 mod mailbox;
 mod network_fs;
 mod notice;

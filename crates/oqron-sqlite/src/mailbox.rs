@@ -1,11 +1,8 @@
 //! Mailboxes: how processes on one file reach each other. Each is a datagram socket and a lock file in the folder
-//! `<file>-oqron` beside the database; the kernel drops the lock when the process dies, so that its mailbox can be told
-//! from a living one.
+//! `<file>-oqron` beside the database, so that the mailbox of a dead process can be told from a living one.
 
 use std::fs::File;
 use std::io;
-#[cfg(any(feature = "publish", feature = "consume", test))]
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -13,6 +10,11 @@ use std::time::Duration;
 
 #[cfg(any(feature = "publish", feature = "consume", test))]
 use uuid::Uuid;
+
+#[cfg(any(feature = "publish", feature = "consume", test))]
+use crate::lock_file::LockFile;
+#[cfg(any(feature = "consume", feature = "operate"))]
+use crate::lock_file::{self, Owner};
 
 /// What fits into a socket's address, with room to spare (`sun_path` has 108 bytes on Linux, 104 elsewhere).
 const SOCKET_PATH_BYTES_MAX: usize = 100;
@@ -53,27 +55,19 @@ impl Post {
         std::fs::create_dir_all(&self.folder)?;
         let unique = Uuid::new_v4().simple().to_string();
         let name = format!("{kind}-{}", &unique[..12]);
-        let lock_path = self.folder.join(format!("{name}.lock"));
-        loop {
-            let lock = File::create(&lock_path)?;
-            lock.lock()?;
-            // A sweep may have taken it for a dead one's in the moment before it was locked.
-            if lock.metadata()?.nlink() > 0 {
-                return Ok(Mailbox {
-                    name,
-                    socket_path: self.folder.join("unused"),
-                    lock_path,
-                    _lock: lock,
-                });
-            }
-        }
+        let lock = LockFile::make(self.folder.join(format!("{name}.lock")))?;
+        Ok(Mailbox {
+            socket_path: None,
+            name,
+            lock,
+        })
     }
 
     /// Binds the socket of a mailbox. It is in blocking mode.
     #[cfg(any(feature = "publish", feature = "consume", test))]
     pub(crate) fn bind(&self, mailbox: &mut Mailbox) -> io::Result<UnixDatagram> {
         let socket = UnixDatagram::bind(self.socket_address(&mailbox.name)?)?;
-        mailbox.socket_path = self.folder.join(format!("{}.sock", mailbox.name));
+        mailbox.socket_path = Some(self.folder.join(format!("{}.sock", mailbox.name)));
         Ok(socket)
     }
 
@@ -112,23 +106,24 @@ impl Post {
 
     /// Whether the owner of a mailbox lives.
     #[cfg(any(feature = "consume", feature = "operate"))]
-    pub(crate) fn is_alive(&self, mailbox: &str) -> bool {
-        File::open(self.folder.join(format!("{mailbox}.lock"))).is_ok_and(|lock| is_locked(&lock))
+    pub(crate) fn owner(&self, mailbox: &str) -> Owner {
+        lock_file::owner(&self.folder.join(format!("{mailbox}.lock")))
     }
 
-    /// Removes the files of mailboxes whose owner is dead. What cannot be looked at is left alone.
+    /// Removes the files of mailboxes whose owner is gone, but for those that are still asked for.
     #[cfg(feature = "consume")]
-    pub(crate) fn sweep(&self) {
+    pub(crate) fn sweep(&self, keep: &std::collections::HashSet<String>) {
         let Ok(entries) = std::fs::read_dir(&self.folder) else {
             return;
         };
         for path in entries.flatten().map(|entry| entry.path()) {
-            if path.extension().is_some_and(|extension| extension == "lock") {
-                let dead = File::open(&path).is_ok_and(|lock| !is_locked(&lock));
-                if dead {
-                    let _ = std::fs::remove_file(path.with_extension("sock"));
-                    let _ = std::fs::remove_file(&path);
-                }
+            let is_lock = path.extension().is_some_and(|extension| extension == "lock");
+            let is_kept = path
+                .file_stem()
+                .and_then(|name| name.to_str())
+                .is_some_and(|name| keep.contains(name));
+            if is_lock && !is_kept {
+                lock_file::remove_if_gone(&path, &path.with_extension("sock"));
             }
         }
     }
@@ -161,28 +156,34 @@ impl Post {
     }
 }
 
-#[cfg(any(feature = "consume", feature = "operate"))]
-fn is_locked(lock: &File) -> bool {
-    match lock.try_lock_shared() {
-        Ok(()) => false,
-        Err(_) => true,
-    }
-}
-
-/// A mailbox of this process. Dropping it removes its files; the death of the process leaves them to a sweep.
+/// A mailbox of this process. When it is dropped, or the process dies, its lock file stays to show that, until a sweep.
 #[cfg(any(feature = "publish", feature = "consume", test))]
 pub(crate) struct Mailbox {
     pub(crate) name: String,
-    socket_path: PathBuf,
-    lock_path: PathBuf,
-    _lock: File,
+    socket_path: Option<PathBuf>,
+    lock: LockFile,
+}
+
+#[cfg(any(feature = "publish", feature = "consume", test))]
+impl Mailbox {
+    /// Whether others can see the end of its owner.
+    #[cfg(feature = "consume")]
+    pub(crate) fn is_seen(&self) -> bool {
+        self.lock.is_seen
+    }
+
+    /// Removes the lock file: nobody asks for the owner any more.
+    pub(crate) fn close(&self) {
+        self.lock.remove();
+    }
 }
 
 #[cfg(any(feature = "publish", feature = "consume", test))]
 impl Drop for Mailbox {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.socket_path);
-        let _ = std::fs::remove_file(&self.lock_path);
+        if let Some(path) = &self.socket_path {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
@@ -211,17 +212,22 @@ mod tests {
 
     #[cfg(feature = "consume")]
     #[test]
-    fn a_sweep_removes_the_dead_and_leaves_the_living() {
+    fn a_sweep_removes_the_dead_and_leaves_the_living_and_who_is_asked_for() {
         let temp = tempfile::tempdir().unwrap();
         let post = Post::beside(&temp.path().join("jobs.db"));
         let mut living = post.open("worker").unwrap();
         let _inbox = post.bind(&mut living).unwrap();
-        std::fs::write(post.folder.join("worker-dead.lock"), "").unwrap();
-        std::fs::write(post.folder.join("worker-dead.sock"), "").unwrap();
-        post.sweep();
-        assert!(post.is_alive(&living.name));
-        assert!(!post.is_alive("worker-dead"));
-        assert_eq!(std::fs::read_dir(&post.folder).unwrap().count(), 2);
+        for name in ["worker-dead", "worker-missed"] {
+            std::fs::write(post.folder.join(format!("{name}.lock")), "").unwrap();
+            std::fs::write(post.folder.join(format!("{name}.sock")), "").unwrap();
+        }
+        post.sweep(&["worker-missed".to_owned()].into());
+        assert_eq!(post.owner(&living.name), Owner::Lives);
+        assert_eq!(post.owner("worker-missed"), Owner::Gone);
+        assert_eq!(post.owner("worker-dead"), Owner::Unknown);
+        assert_eq!(std::fs::read_dir(&post.folder).unwrap().count(), 4);
+        post.sweep(&[].into());
+        living.close();
         drop(living);
         assert_eq!(std::fs::read_dir(&post.folder).unwrap().count(), 0);
     }

@@ -26,6 +26,10 @@ pub(crate) struct Numbers {
     topics: HashMap<(Namespace, TopicName), Topic>,
 }
 
+/// A waiter that is late by so much is not counted on.
+#[cfg(any(feature = "publish", feature = "consume"))]
+pub(crate) const OVERDUE_AFTER_MS: i64 = 5_000;
+
 /// One transaction's view.
 pub(crate) struct Step<'a> {
     pub(crate) connection: &'a Connection,
@@ -125,6 +129,15 @@ impl<'a> Step<'a> {
         })
     }
 
+    /// Whether nothing of the topic is claimed until it is resumed.
+    #[cfg(feature = "consume")]
+    pub(crate) fn is_paused(&self, topic: &Topic) -> Result<bool, Failed> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT paused FROM topics WHERE id = ?1")?
+            .query_row(params![topic.number], |row| row.get(0))?)
+    }
+
     /// The place of a job that ends now among all ends: by time, and by the order within this step.
     pub(crate) fn next_end(&self) -> i64 {
         self.ends.set(self.ends.get() + 1);
@@ -135,15 +148,27 @@ impl<'a> Step<'a> {
     /// `due_before` is when the first was due before this step.
     #[cfg(any(feature = "publish", feature = "consume"))]
     pub(crate) fn wake_for_earlier(&self, topic: &Topic, due_before: Option<i64>) -> Result<(), Failed> {
-        let (due, somebody_comes): (Option<i64>, bool) = self
+        let due: Option<i64> = self
             .connection
             .prepare_cached(include_str!("sql/next_scheduled.sql"))?
-            .query_row(params![topic.number], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .query_row(params![topic.number], |row| row.get(0))?;
         match due {
-            Some(due) if !somebody_comes && due_before.is_none_or(|before| due < before) => {
-                self.wake(topic, 1)
-            }
+            Some(due) if due_before.is_none_or(|before| due < before) => self.wake_for(topic, due),
             _ => Ok(()),
+        }
+    }
+
+    /// Wakes one waiter unless somebody comes back by itself until this time of the wall clock.
+    #[cfg(any(feature = "publish", feature = "consume"))]
+    pub(crate) fn wake_for(&self, topic: &Topic, event: i64) -> Result<(), Failed> {
+        let overdue = self.now.wall.as_millis() - OVERDUE_AFTER_MS;
+        let somebody_comes: bool = self
+            .connection
+            .prepare_cached(include_str!("sql/comes_back.sql"))?
+            .query_row(params![topic.number, event, overdue], |row| row.get(0))?;
+        match somebody_comes {
+            true => Ok(()),
+            false => self.wake(topic, 1),
         }
     }
 

@@ -1,7 +1,5 @@
 //! Claiming: what is due becomes waiting, what was given up is taken back, and the first in the order become active.
 
-use std::time::Duration;
-
 use oqron_core::limits::PROMOTE_JOBS_MAX;
 use oqron_core::time::millis;
 use oqron_core::{Claim, Delivery, JobOptions, Lease, Timestamp};
@@ -131,60 +129,4 @@ pub(super) fn leases_of(step: &Step<'_>, topic: &Topic, request: &Request) -> Re
         leases.push(read_lease(row)?);
     }
     Ok(leases)
-}
-
-pub(super) fn is_anything_waiting(step: &Step<'_>, topic: &Topic) -> Result<bool, Failed> {
-    Ok(step
-        .connection
-        .prepare_cached(include_str!("../sql/consume/is_anything_waiting.sql"))?
-        .query_row(params![topic.number], |row| row.get(0))?)
-}
-
-/// When the next scheduled job is due.
-pub(super) fn next_scheduled(step: &Step<'_>, topic: &Topic) -> Result<Option<i64>, Failed> {
-    Ok(next_due(step, topic)?.0)
-}
-
-/// Time until the next scheduled job or lease expiry.
-pub(super) fn time_until_due(step: &Step<'_>, topic: &Topic) -> Result<Option<Duration>, Failed> {
-    let (run_at, lease_ends) = next_due(step, topic)?;
-    let until = |at: Option<i64>, now: i64| at.map(|at| u64::try_from(at.saturating_sub(now)).unwrap_or(0));
-    let waits = [
-        until(run_at, step.now.wall.as_millis()),
-        until(lease_ends, step.now.boot_ms),
-    ];
-    Ok(waits.into_iter().flatten().min().map(Duration::from_millis))
-}
-
-/// By the wall clock the next scheduled job, by the boot clock the next end of a lease.
-fn next_due(step: &Step<'_>, topic: &Topic) -> Result<(Option<i64>, Option<i64>), Failed> {
-    Ok(step
-        .connection
-        .prepare_cached(include_str!("../sql/consume/next_due.sql"))?
-        .query_row(params![topic.number], |row| Ok((row.get(0)?, row.get(1)?)))?)
-}
-
-/// Registers the worker behind those that wait already. One that has not joined cannot be woken and does not wait.
-pub(super) fn wait(
-    step: &Step<'_>,
-    topic: &Topic,
-    request: &Request,
-    due_in: Option<Duration>,
-) -> Result<(), Failed> {
-    step.connection
-        .prepare_cached(include_str!("../sql/consume/wait.sql"))?
-        .execute(params![
-            topic.number,
-            topic.namespace,
-            request.worker.as_str(),
-            due_in.map(|due_in| step.now.wall.after(due_in).as_millis()),
-        ])?;
-    Ok(())
-}
-
-pub(super) fn stop_waiting(step: &Step<'_>, topic: &Topic, request: &Request) -> Result<(), Failed> {
-    step.connection
-        .prepare_cached("DELETE FROM waiters WHERE topic = ?1 AND worker = ?2")?
-        .execute(params![topic.number, request.worker.as_str()])?;
-    Ok(())
 }

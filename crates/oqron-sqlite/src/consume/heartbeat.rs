@@ -37,11 +37,7 @@ pub(super) async fn heartbeat(handle: &Handle, heartbeat: &Heartbeat<'_>) -> Res
             let mut effects = Effects::default();
             give_back_unlisted(step, &topic, &worker, &held, through, &mut effects)?;
             step.tell_watchers(&topic, effects.ended.iter().map(String::as_str))?;
-            let paused: bool = step
-                .connection
-                .prepare_cached("SELECT paused FROM topics WHERE id = ?1")?
-                .query_row(params![topic.number], |row| row.get(0))?;
-            if !paused {
+            if !step.is_paused(&topic)? {
                 step.wake(&topic, effects.requeued)?;
             }
             Ok(verdicts)

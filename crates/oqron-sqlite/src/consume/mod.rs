@@ -1,21 +1,24 @@
-//! What a compute node needs: presence, turns, heartbeats, sweeps, locks.
+//! What a compute node needs: presence, turns, heartbeats, a look at who is gone, sweeps, locks.
 
 mod claim;
+mod due;
 mod heartbeat;
 mod locks;
 mod presence;
 mod requeue;
 mod settle;
+mod sight;
 mod stall;
 mod sweep;
 mod turn;
+mod wait;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use oqron_core::{
-    Config, Consume, Error, Heartbeat, LockName, Locks, Presence, Swept, Token, TopicName, Turn, Turned,
-    Verdict, WorkerId, WorkerInfo,
+    AbsentLease, Config, Consume, Error, Heartbeat, LockName, Locks, Presence, Sight, Swept, Token,
+    TopicName, Turn, Turned, Verdict, WorkerId, WorkerInfo,
 };
 use rusqlite::params;
 
@@ -59,6 +62,14 @@ impl Consume for SqliteConsume {
 
     async fn heartbeat(&self, heartbeat: &Heartbeat<'_>) -> Result<Vec<Verdict>, Error> {
         heartbeat::heartbeat(&self.handle, heartbeat).await
+    }
+
+    async fn look(&self, worker: &WorkerId, topics: &[TopicName]) -> Result<Option<Sight>, Error> {
+        sight::look(&self.handle, worker, topics).await
+    }
+
+    async fn reclaim(&self, leases: &[AbsentLease]) -> Result<u32, Error> {
+        sight::reclaim(&self.handle, leases).await
     }
 
     async fn sweep(&self, topic: &TopicName) -> Result<Swept, Error> {

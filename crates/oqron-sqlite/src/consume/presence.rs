@@ -54,6 +54,13 @@ pub(super) async fn join(handle: &Handle, info: &WorkerInfo) -> Result<SqlitePre
         .await
         .map_err(|panic| refused(std::io::Error::other(panic)))?
         .map_err(refused)?;
+    if !mailbox.is_seen() {
+        tracing::warn!(
+            file = handle.backend(),
+            "file locks do not work beside this file, so nobody can see whether a worker lives; jobs of a dead worker come \
+             back when their leases end"
+        );
+    }
     let inbox = match socket {
         Some(socket) => {
             socket.set_nonblocking(true).map_err(refused)?;
@@ -80,6 +87,7 @@ impl SqlitePresence {
         let (worker, info) = (self.info.id.clone(), to_json(&self.info));
         let mailbox = self.mailbox.name.clone();
         let listens = matches!(self.inbox, Inbox::Socket { .. });
+        let is_seen = self.mailbox.is_seen();
         self.handle
             .write("join", move |step| {
                 let namespace = step.namespace(&namespace)?;
@@ -91,7 +99,8 @@ impl SqlitePresence {
                         info,
                         step.now.wall.as_millis(),
                         mailbox,
-                        listens
+                        listens,
+                        is_seen
                     ])?;
                 Ok(())
             })
@@ -120,6 +129,10 @@ impl Presence for SqlitePresence {
         }
     }
 
+    fn is_seen(&self) -> bool {
+        self.mailbox.is_seen()
+    }
+
     async fn leave(self: Box<Self>) -> Result<(), Error> {
         let namespace = self.handle.namespace.clone();
         let (info, mailbox) = (self.info.clone(), self.mailbox.name.clone());
@@ -136,13 +149,15 @@ impl Presence for SqlitePresence {
                 // A wake-up that it took and does not follow any more goes on to the next.
                 for name in &info.topics {
                     if let Some(topic) = step.known_topic(&namespace, name)?
-                        && super::claim::is_anything_waiting(step, &topic)?
+                        && super::wait::is_anything_waiting(step, &topic)?
                     {
                         step.wake(&topic, 1)?;
                     }
                 }
                 Ok(())
             })
-            .await
+            .await?;
+        self.mailbox.close();
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Leases that ran out.
+//! Leases that ran out, or whose worker is gone.
 
 use oqron_core::limits::PROMOTE_JOBS_MAX;
 use oqron_core::{JobFailure, JobState, LEASE_EXPIRED, TimelineEvent, TimelineKind, WORKER_LOST};
@@ -19,12 +19,19 @@ pub(super) fn reclaim_expired(step: &Step<'_>, topic: &Topic, effects: &mut Effe
         params![topic.number, step.now.boot_ms, PROMOTE_JOBS_MAX as i64],
     )?;
     for slot in expired {
-        stall(step, topic, &slot, effects)?;
+        stall(step, topic, &slot, LEASE_EXPIRED, effects)?;
     }
     Ok(())
 }
 
-fn stall(step: &Step<'_>, topic: &Topic, slot: &Slot, effects: &mut Effects) -> Result<(), Failed> {
+/// Ends a lease before its worker did, for this reason.
+pub(super) fn stall(
+    step: &Step<'_>,
+    topic: &Topic,
+    slot: &Slot,
+    reason: &str,
+    effects: &mut Effects,
+) -> Result<(), Failed> {
     let event = |kind, reason: &str| TimelineEvent::new(step.now.wall, kind, slot.worker.clone(), reason);
     let stalls = slot.stalls.saturating_add(1);
     let ended = if slot.at_most_once {
@@ -39,7 +46,7 @@ fn stall(step: &Step<'_>, topic: &Topic, slot: &Slot, effects: &mut Effects) -> 
         let failure = JobFailure::stalled(stalls);
         End {
             events: vec![
-                event(TimelineKind::Stalled, LEASE_EXPIRED),
+                event(TimelineKind::Stalled, reason),
                 event(TimelineKind::Failed, &failure.message),
             ],
             error: Some(failure),
@@ -52,7 +59,7 @@ fn stall(step: &Step<'_>, topic: &Topic, slot: &Slot, effects: &mut Effects) -> 
             attempts: slot.attempts_before(),
             stalls,
             error: None,
-            event: event(TimelineKind::Stalled, LEASE_EXPIRED),
+            event: event(TimelineKind::Stalled, reason),
             settled: false,
             order: Order::First,
         };

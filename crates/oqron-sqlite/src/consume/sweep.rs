@@ -1,5 +1,7 @@
 //! Removing what is over its time: records, ids, and what dead workers left behind.
 
+use std::collections::HashSet;
+
 use oqron_core::limits::SWEEP_JOBS_MAX;
 use oqron_core::{Error, Swept, TopicName};
 use rusqlite::{OptionalExtension, params};
@@ -7,11 +9,12 @@ use rusqlite::{OptionalExtension, params};
 use crate::end::remove;
 use crate::error::Failed;
 use crate::file::Handle;
+use crate::lock_file::Owner;
 use crate::mailbox::Post;
 use crate::slot::{Slot, read_slots};
 use crate::step::{Step, Topic};
 
-/// A worker that was not heard of for so long, and whose lock is free, is forgotten.
+/// A worker that was not heard of for so long, whose lock is free, and that has no lease left, is forgotten.
 const FORGET_WORKER_AFTER_MS: i64 = 90_000;
 /// The last turn of a worker is kept for so long, whether or not it lives: it may be repeated.
 const FORGET_TURN_AFTER_MS: i64 = 24 * 3600 * 1000;
@@ -92,7 +95,6 @@ fn forget_ids(step: &Step<'_>, topic: &Topic) -> Result<bool, Failed> {
 }
 
 fn forget_dead_workers(step: &Step<'_>, topic: &Topic, post: &Post) -> Result<(), Failed> {
-    post.sweep();
     let now = step.now.wall.as_millis();
     let silent: Vec<(String, String)> = step
         .connection
@@ -102,12 +104,19 @@ fn forget_dead_workers(step: &Step<'_>, topic: &Topic, post: &Post) -> Result<()
         })?
         .collect::<Result<_, _>>()?;
     for (worker, mailbox) in silent {
-        if !post.is_alive(&mailbox) {
+        if post.owner(&mailbox) != Owner::Lives {
             step.connection
                 .prepare_cached("DELETE FROM workers WHERE namespace = ?1 AND worker = ?2 AND mailbox = ?3")?
                 .execute(params![topic.namespace, worker, mailbox])?;
         }
     }
+    // Who is known is asked for, and a file that is not there would say nothing.
+    let known: HashSet<String> = step
+        .connection
+        .prepare_cached("SELECT mailbox FROM workers /* oqron:consume:known_mailboxes */")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    post.sweep(&known);
     // Also of workers that never joined: nobody can wake them.
     step.connection
         .prepare_cached(include_str!("../sql/consume/forget_absent_waiters.sql"))?

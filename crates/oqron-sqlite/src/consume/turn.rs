@@ -4,10 +4,10 @@ use oqron_core::limits::{TURN_JOBS_MAX, at_most};
 use oqron_core::{Claim, Error, Namespace, Settled, Settlement, TopicName, Turn, Turned, WorkerId};
 use rusqlite::{OptionalExtension, params};
 
-use super::claim::{
-    claim, is_anything_waiting, leases_of, next_scheduled, stop_waiting, time_until_due, topic_row, wait,
-};
+use super::claim::{claim, leases_of, topic_row};
+use super::due::next_events;
 use super::settle::{Effects, settle};
+use super::wait::{is_anything_waiting, stop_waiting, wait};
 use super::{NOTE_TURNS_EVERY_MS, note_seen};
 use crate::error::Failed;
 use crate::file::Handle;
@@ -63,13 +63,15 @@ fn take_turn(step: &Step<'_>, request: &Request) -> Result<Turned, Failed> {
     }
     let (paused, _) = topic_row(step, &topic)?;
     let is_ready = !paused && is_anything_waiting(step, &topic)?;
+    let events = next_events(step, &topic)?;
     // What is due in a paused topic waits for the resume, which wakes.
     turned.due_in = match paused {
         true => None,
-        false => time_until_due(step, &topic)?,
+        false => events.time_until_first(step),
     };
     if let Some(terms) = &request.claim {
         (turned.paused, turned.more) = (paused, is_ready);
+        turned.leased = events.lease_ends.is_some();
         match (turned.leases.len() as u32) < terms.max {
             true => wait(step, &topic, request, turned.due_in)?,
             false => stop_waiting(step, &topic, request)?,
@@ -78,12 +80,18 @@ fn take_turn(step: &Step<'_>, request: &Request) -> Result<Turned, Failed> {
     if is_ready {
         step.wake_another(&topic, &request.worker)?;
     }
+    if let Some(terms) = &request.claim
+        && !turned.leases.is_empty()
+        && !paused
+    {
+        step.wake_for(&topic, step.now.wall.after(terms.lease_ttl).as_millis())?;
+    }
     Ok(turned)
 }
 
 /// A request that was not seen before.
 fn act(step: &Step<'_>, topic: &Topic, request: &Request, turned: &mut Turned) -> Result<(), Failed> {
-    let due_before = next_scheduled(step, topic)?;
+    let due_before = next_events(step, topic)?.run_at;
     let mut effects = Effects::default();
     for settlement in &request.settlements {
         let settled = settle(step, topic, &request.worker, settlement, &mut effects)?;

@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::error::corrupt;
 use crate::file::Handle;
 use crate::history::from_json;
+use crate::lock_file::Owner;
 
 /// A worker is listed for so long after it was heard of last, present or not.
 const LIST_WORKER_FOR_MS: i64 = 90_000;
@@ -74,7 +75,7 @@ pub(super) async fn workers(handle: &Handle) -> Result<Vec<WorkerRecord>, Error>
             let recent = step.now.wall.as_millis() - LIST_WORKER_FOR_MS;
             let mut workers = Vec::new();
             for (info, seen_at, mailbox) in rows {
-                if seen_at >= recent || post.is_alive(&mailbox) {
+                if seen_at >= recent || post.owner(&mailbox) == Owner::Lives {
                     let info: WorkerInfo = from_json("a worker", &info)?;
                     workers.push(WorkerRecord::new(info, Timestamp::from_millis(seen_at)));
                 }

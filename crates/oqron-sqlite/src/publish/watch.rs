@@ -91,6 +91,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         // Wakes the thread, which then finds that it is not needed any more.
         let _ = self.socket.shutdown(Shutdown::Both);
+        self.mailbox.close();
     }
 }
 

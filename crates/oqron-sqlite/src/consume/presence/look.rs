@@ -10,7 +10,7 @@ use rusqlite::params;
 use crate::column::job_id;
 use crate::error::Failed;
 use crate::file::Handle;
-use crate::step::Step;
+use crate::step::{OVERDUE_AFTER_MS, Step};
 
 const EVERY: Duration = Duration::from_millis(50);
 
@@ -27,7 +27,7 @@ pub(super) struct Look {
 /// What a look finds.
 struct Found {
     version: i64,
-    /// Topics with waiting jobs, and when the next scheduled one is due.
+    /// Topics, whether somebody must come to them now, and when the next scheduled job is due.
     topics: Vec<(TopicName, bool, Option<i64>)>,
     cancels: Vec<JobRef>,
 }
@@ -72,13 +72,13 @@ impl Look {
 
     fn take_in(&mut self, found: Found) {
         self.version = Some(found.version);
-        for (topic, is_waiting, due) in found.topics {
+        for (topic, is_wanted, due) in found.topics {
             let known = match due {
                 Some(due) => self.due.insert(topic.clone(), due),
                 None => self.due.remove(&topic),
             };
             let is_earlier = due.is_some_and(|due| known.is_none_or(|known| due < known));
-            if is_waiting || is_earlier {
+            if is_wanted || is_earlier {
                 self.messages.push_back(Message::Wake(topic));
             }
         }
@@ -105,11 +105,17 @@ fn look_closer(
         let Some(topic) = step.known_topic(namespace, name)? else {
             continue;
         };
-        let (is_waiting, due) = step
+        let now = step.now.wall.as_millis();
+        let (is_waiting, due, has_unknown_leases): (bool, _, bool) = step
             .connection
             .prepare_cached(include_str!("../../sql/consume/look.sql"))?
-            .query_row(params![topic.number], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        found.topics.push((name.clone(), is_waiting, due));
+            .query_row(
+                params![topic.number, now - step.now.boot_ms, now - OVERDUE_AFTER_MS],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )?;
+        found
+            .topics
+            .push((name.clone(), is_waiting || has_unknown_leases, due));
         let ids: Vec<String> = step
             .connection
             .prepare_cached(include_str!("../../sql/consume/flagged.sql"))?

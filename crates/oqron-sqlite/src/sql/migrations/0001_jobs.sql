@@ -95,6 +95,7 @@ CREATE TABLE workers (
     seen_at INTEGER NOT NULL,
     mailbox TEXT NOT NULL,                    -- the name of its lock file and socket
     listens INTEGER NOT NULL,                 -- 0: it has no socket, and looks for changes by itself
+    is_seen INTEGER NOT NULL,                 -- 0: file locks do not work here; nothing shows its end
     PRIMARY KEY (namespace, worker)
 ) WITHOUT ROWID, STRICT;
 
