@@ -1,0 +1,4 @@
+mod broken;
+mod good;
+mod recording;
+mod story;
