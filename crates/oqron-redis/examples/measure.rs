@@ -1,6 +1,7 @@
 //! Measures the adapter on a server whose data may be lost: `cargo run --release --all-features --example measure -- URL`.
 //!
-//! Adds in bulk and one by one, drains at several batch sizes, and the memory of a waiting job.
+//! Adds in bulk and one by one, drains at several batch sizes, and the memory of a waiting job: the figures of
+//! `docs/decisions/0002-redis-layout.md`.
 
 use std::time::{Duration, Instant};
 
