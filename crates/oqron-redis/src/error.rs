@@ -78,6 +78,7 @@ pub(crate) fn forbids(error: &Error) -> bool {
     let problem = problem.to_lowercase();
     [
         "no permissions",
+        "can't run this command",
         "unknown command",
         "unknown redis command",
         "not allowed from script",

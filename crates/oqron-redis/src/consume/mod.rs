@@ -1,5 +1,6 @@
 //! What a compute node needs: joining, turns, heartbeats, sweeping, and named locks.
 
+mod durability;
 mod heartbeat;
 mod lease;
 mod locks;
@@ -33,14 +34,17 @@ pub struct RedisConsume {
 }
 
 impl RedisConsume {
-    /// Connects, and checks the versions of the server and of what is stored there.
+    /// Connects, and checks the versions of the server and of what is stored there. Warns in the log of settings of the
+    /// server that would lose jobs.
     ///
     /// # Errors
     /// [`Error::Invalid`] for the URL, or a server older than Redis 7; [`Error::Unavailable`] and
     /// [`Error::AccessDenied`]; [`Error::SchemaTooNew`].
     pub async fn connect(config: &Config) -> Result<Self, Error> {
+        let server = Server::connect(config).await?;
+        durability::warn_of_losses(&server).await;
         Ok(Self {
-            server: Arc::new(Server::connect(config).await?),
+            server: Arc::new(server),
             blindness_told: Arc::default(),
         })
     }

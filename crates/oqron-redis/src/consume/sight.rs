@@ -107,14 +107,16 @@ async fn leases(server: &Server, topic: &TopicName, workers: Vec<&str>) -> Resul
     Ok(leases)
 }
 
-/// In whole seconds, rounded down: a server is never taken for older than it is.
+/// The server takes the difference of two times in whole seconds, which can be one too many. One less, and it is never
+/// taken for older than it is.
 async fn server_up(server: &Server) -> Result<Duration, Error> {
     let mut command = redis::cmd("INFO");
     command.arg("server");
     let info = reply::text(server.command(ACTION, command).await?)?;
-    let seconds = reply::info_field(&info, "uptime_in_seconds").and_then(|seconds| seconds.parse().ok());
+    let seconds =
+        reply::info_field(&info, "uptime_in_seconds").and_then(|seconds| seconds.parse::<u64>().ok());
     seconds
-        .map(Duration::from_secs)
+        .map(|seconds| Duration::from_secs(seconds.saturating_sub(1)))
         .ok_or_else(|| corrupt("an answer", "INFO server tells no uptime_in_seconds"))
 }
 

@@ -4,6 +4,8 @@
 // Not every test file uses all of it.
 #![allow(dead_code)]
 
+pub(crate) mod log;
+
 use std::time::Duration;
 
 use deadpool_redis::redis::{self, aio::MultiplexedConnection};
@@ -124,4 +126,25 @@ pub(crate) fn claim(max: u32, lease_ttl: Duration) -> Claim {
 
 pub(crate) fn complete(lease: &Lease) -> Settlement {
     Settlement::new(lease.id.clone(), lease.token, Outcome::Complete(json("1")))
+}
+
+/// Asks until there is an answer, for ten seconds at most.
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    within(Duration::from_secs(10), what, &mut ask).await
+}
+
+/// Asks until there is an answer, with a breath between.
+pub(crate) async fn within<T>(limit: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    match tokio::time::timeout(limit, asking).await {
+        Ok(answer) => answer,
+        Err(_) => panic!("not within {limit:?}: {what}"),
+    }
 }
