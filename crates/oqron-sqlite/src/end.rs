@@ -42,10 +42,7 @@ pub(crate) fn end(step: &Step<'_>, topic: &Topic, slot: &Slot, end: End) -> Resu
         return remove(step, topic, slot);
     }
     let now = step.now.wall;
-    let timeline = match end.events.is_empty() {
-        true => None,
-        false => Some(with_events(slot.timeline.as_deref(), end.events)?),
-    };
+    let timeline = (!end.events.is_empty()).then(|| with_events(slot.timeline.as_deref(), end.events));
     step.connection
         .prepare_cached(include_str!("sql/end.sql"))?
         .execute(params![

@@ -82,6 +82,16 @@ fn explain_sqlite(error: &rusqlite::Error, backend: &str, action: &'static str) 
     }
 }
 
+/// The text of what is wrong with the row itself; another error is given back.
+#[cfg(feature = "consume")]
+pub(crate) fn fault_of_row<T>(read: Result<T, Failed>) -> Result<Result<T, String>, Failed> {
+    match read {
+        Ok(value) => Ok(Ok(value)),
+        Err(Failed::Oqron(error @ Error::Corrupt { .. })) => Ok(Err(error.to_string())),
+        Err(failed) => Err(failed),
+    }
+}
+
 /// A value in the file that no version of Oqron writes.
 pub(crate) fn corrupt(what: &'static str, problem: impl Into<String>) -> Error {
     Error::Corrupt {

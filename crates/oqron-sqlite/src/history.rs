@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::error::corrupt;
 
 /// The timeline with more events.
-pub(crate) fn with_events(stored: Option<&str>, events: Vec<TimelineEvent>) -> Result<String, Error> {
+pub(crate) fn with_events(stored: Option<&str>, events: Vec<TimelineEvent>) -> String {
     let events = events.into_iter().map(|mut event| {
         event.reason = clip(&event.reason, ERROR_BYTES_MAX).into_owned();
         event
@@ -22,11 +22,9 @@ pub(crate) fn with_events(stored: Option<&str>, events: Vec<TimelineEvent>) -> R
 
 /// The log with more lines; `None` where nothing is new.
 #[cfg(feature = "consume")]
-pub(crate) fn with_lines(stored: Option<&str>, lines: &[LogLine]) -> Result<Option<String>, Error> {
-    if lines.is_empty() {
-        return Ok(None);
-    }
-    append("a job's log", stored, lines.iter().cloned(), LOG_LINES_MAX).map(Some)
+pub(crate) fn with_lines(stored: Option<&str>, lines: &[LogLine]) -> Option<String> {
+    let append = || append("a job's log", stored, lines.iter().cloned(), LOG_LINES_MAX);
+    (!lines.is_empty()).then(append)
 }
 
 fn append<T: Serialize + DeserializeOwned>(
@@ -34,11 +32,15 @@ fn append<T: Serialize + DeserializeOwned>(
     stored: Option<&str>,
     new: impl IntoIterator<Item = T>,
     entries_max: usize,
-) -> Result<String, Error> {
-    let mut list: Vec<T> = read_list(what, stored)?;
+) -> String {
+    // The job goes on whatever somebody did to the entries before.
+    let mut list: Vec<T> = read_list(what, stored).unwrap_or_else(|error| {
+        tracing::warn!(%error, "a list begins anew, since what was in it cannot be read");
+        Vec::new()
+    });
     list.extend(new);
     let surplus = list.len().saturating_sub(entries_max);
-    Ok(to_json(&list[surplus..]))
+    to_json(&list[surplus..])
 }
 
 /// A stored list; nothing stored is an empty one.
@@ -64,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_events_go_first_and_an_edited_timeline_is_told() {
+    fn the_oldest_events_go_first_and_an_edited_timeline_begins_anew() {
         let event = |n: i64| {
             TimelineEvent::new(
                 Timestamp::from_millis(n),
@@ -75,15 +77,15 @@ mod tests {
         };
         let mut stored = None;
         for n in 0..TIMELINE_EVENTS_MAX as i64 + 3 {
-            stored = Some(with_events(stored.as_deref(), vec![event(n)]).unwrap());
+            stored = Some(with_events(stored.as_deref(), vec![event(n)]));
         }
         let events: Vec<TimelineEvent> = read_list("timeline", stored.as_deref()).unwrap();
         assert_eq!(events.len(), TIMELINE_EVENTS_MAX);
         assert_eq!(events[0].at.as_millis(), 3);
         assert!(events[0].reason.len() <= ERROR_BYTES_MAX);
-        assert!(matches!(
-            with_events(Some("[{]"), vec![event(1)]),
-            Err(Error::Corrupt { .. })
-        ));
+        let anew = with_events(Some("[{]"), vec![event(7)]);
+        let events: Vec<TimelineEvent> = read_list("timeline", Some(&anew)).unwrap();
+        assert_eq!(events.len(), 1);
+        assert!(read_list::<TimelineEvent>("timeline", Some("[{]")).is_err());
     }
 }

@@ -84,7 +84,7 @@ fn request_cancel(step: &Step<'_>, topic: &Topic, slot: &Slot, job: &JobRef) -> 
             .prepare_cached(include_str!("sql/records/request_cancel.sql"))?
             .execute(params![
                 slot.seq,
-                with_events(slot.timeline.as_deref(), vec![event])?
+                with_events(slot.timeline.as_deref(), vec![event])
             ])?;
     }
     // Told again each time: the last message may have been lost.

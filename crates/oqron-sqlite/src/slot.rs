@@ -5,7 +5,7 @@ use oqron_core::Error;
 use oqron_core::{JobState, Retention, Timestamp, Token, WorkerId};
 use rusqlite::{OptionalExtension, Row, params};
 
-use crate::column::{job_id, number, retention, state, token, worker_id};
+use crate::column::{id_text, number, retention, state, text, token, worker_id};
 use crate::error::Failed;
 use crate::step::{Step, Topic};
 
@@ -36,25 +36,30 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// From the columns in the order of `sql/slot.sql`.
+    /// From the columns in the order of `sql/slot.sql`. What cannot be read counts as nothing: one row that was edited by
+    /// hand must not hold up a turn, a heartbeat or a sweep, which are about many. A state that is none counts as failed, so
+    /// that the job can be discarded or tried again.
     pub(crate) fn read(row: &Row<'_>) -> Result<Self, Failed> {
+        let count = |what, value| number(what, value).unwrap_or(0);
         Ok(Self {
             seq: row.get(0)?,
-            id: job_id(row.get(1)?)?.into(),
-            state: state(row.get(2)?)?,
+            id: id_text(row, 1)?,
+            state: state(row.get(2)?).unwrap_or(JobState::Failed),
             priority: row.get(3)?,
-            attempts: number("attempts", row.get(4)?)?,
-            stalls: number("stalls", row.get(5)?)?,
+            attempts: count("attempts", row.get(4)?),
+            stalls: count("stalls", row.get(5)?),
             cancel_requested: row.get(6)?,
-            max_stalls: number("max_stalls", row.get::<_, Option<i64>>(7)?.unwrap_or(0))?,
+            max_stalls: count("max_stalls", row.get::<_, Option<i64>>(7)?.unwrap_or(0)),
             at_most_once: row.get::<_, Option<bool>>(8)?.unwrap_or(false),
-            token: row.get::<_, Option<i64>>(9)?.map(token).transpose()?,
+            token: row
+                .get::<_, Option<i64>>(9)?
+                .and_then(|number| token(number).ok()),
             settled: row.get(10)?,
-            worker: row.get::<_, Option<String>>(11)?.map(worker_id).transpose()?,
+            worker: text(row, 11)?.and_then(|worker| worker_id(worker).ok()),
             id_until: Timestamp::from_millis(row.get(12)?),
-            retention: retention(row.get(13)?, row.get(14)?)?,
-            timeline: row.get(15)?,
-            logs: row.get(16)?,
+            retention: retention(row.get(13)?, row.get(14)?).unwrap_or_default(),
+            timeline: text(row, 15)?,
+            logs: text(row, 16)?,
         })
     }
 

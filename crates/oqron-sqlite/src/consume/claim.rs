@@ -2,14 +2,15 @@
 
 use oqron_core::limits::PROMOTE_JOBS_MAX;
 use oqron_core::time::millis;
-use oqron_core::{Claim, Delivery, JobOptions, Lease, Timestamp};
+use oqron_core::{Claim, Delivery, JobOptions, Lease, Timestamp, Token};
 use rusqlite::{Row, params};
 
 use super::settle::Effects;
 use super::stall::reclaim_expired;
 use super::turn::Request;
-use crate::column::{encoded, job_id, number, token};
-use crate::error::Failed;
+use super::unreadable::fail_unreadable;
+use crate::column::{encoded, id_text, job_id, number, text, token};
+use crate::error::{Failed, fault_of_row};
 use crate::step::{Step, Topic};
 
 /// Claims, unless the topic is paused.
@@ -26,7 +27,7 @@ pub(super) fn claim(
     }
     promote_due(step, topic)?;
     reclaim_expired(step, topic, effects)?;
-    let waiting = first_waiting(step, topic, terms.max)?;
+    let waiting = first_readable(step, topic, terms.max, effects)?;
     lease(step, topic, request, terms, waiting, last_token)
 }
 
@@ -49,31 +50,65 @@ fn promote_due(step: &Step<'_>, topic: &Topic) -> Result<(), Failed> {
     Ok(())
 }
 
-fn first_waiting(step: &Step<'_>, topic: &Topic, max: u32) -> Result<Vec<(i64, Lease)>, Failed> {
+/// What is first in the order and cannot be read becomes a dead letter, so that it does not stay first for ever. A bounded
+/// number in one turn.
+fn first_readable(
+    step: &Step<'_>,
+    topic: &Topic,
+    max: u32,
+    effects: &mut Effects,
+) -> Result<Vec<(i64, Lease)>, Failed> {
+    let mut unreadable = 0;
+    loop {
+        let (readable, faults) = first_waiting(step, topic, max)?;
+        for (seq, fault) in &faults {
+            fail_unreadable(step, topic, *seq, fault, effects)?;
+        }
+        unreadable += faults.len();
+        if faults.is_empty() || unreadable >= PROMOTE_JOBS_MAX {
+            return Ok(readable);
+        }
+    }
+}
+
+type Waiting<T> = Vec<(i64, T)>;
+
+/// Those that can be read, and what is wrong with the others.
+fn first_waiting(
+    step: &Step<'_>,
+    topic: &Topic,
+    max: u32,
+) -> Result<(Waiting<Lease>, Waiting<String>), Failed> {
     let mut statement = step
         .connection
         .prepare_cached(include_str!("../sql/consume/first_waiting.sql"))?;
     let mut rows = statement.query(params![topic.number, max])?;
-    let mut waiting = Vec::new();
+    let (mut readable, mut faults) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
-        waiting.push((row.get(0)?, read_lease(row)?));
+        let seq = row.get(0)?;
+        match fault_of_row(read_lease(row))? {
+            Ok(lease) => readable.push((seq, lease)),
+            Err(fault) => faults.push((seq, fault)),
+        }
     }
-    Ok(waiting)
+    Ok((readable, faults))
 }
 
 /// A lease from the columns of `first_waiting.sql` and `leases_of.sql`.
 fn read_lease(row: &Row<'_>) -> Result<Lease, Failed> {
     let payload = encoded(row.get(7)?, row.get(8)?)?;
     let created_at = Timestamp::from_millis(row.get(6)?);
-    let last_token = token(row.get::<_, Option<i64>>(9)?.unwrap_or(0))?;
-    let mut lease = Lease::new(job_id(row.get(1)?)?, last_token, payload, created_at);
+    // A claim gives a new one.
+    let last_token = token(row.get::<_, Option<i64>>(9)?.unwrap_or(0)).unwrap_or(Token(0));
+    let id = job_id(id_text(row, 1)?)?;
+    let mut lease = Lease::new(id, last_token, payload, created_at);
     lease.attempt = number("attempts", row.get(2)?)?;
     lease.stalls = number("stalls", row.get(3)?)?;
     let mut options = JobOptions {
         priority: number("priority", row.get(4)?)?,
         ..JobOptions::default()
     };
-    options.set_extras(row.get::<_, Option<String>>(5)?.as_deref())?;
+    options.set_extras(text(row, 5)?.as_deref())?;
     lease.options = options;
     Ok(lease)
 }
@@ -126,7 +161,10 @@ pub(super) fn leases_of(step: &Step<'_>, topic: &Topic, request: &Request) -> Re
     let mut rows = statement.query(params![topic.number, request.worker.as_str(), request.number])?;
     let mut leases = Vec::new();
     while let Some(row) = rows.next()? {
-        leases.push(read_lease(row)?);
+        // One that was edited meanwhile is unknown to its worker, and so goes back with the next heartbeat.
+        if let Ok(lease) = fault_of_row(read_lease(row))? {
+            leases.push(lease);
+        }
     }
     Ok(leases)
 }

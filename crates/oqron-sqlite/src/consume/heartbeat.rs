@@ -12,6 +12,7 @@ use rusqlite::params;
 use super::note_seen;
 use super::requeue::{Order, Requeue, requeue};
 use super::settle::{Effects, cancelled_on_request};
+use crate::column::id_text;
 use crate::end::end;
 use crate::error::Failed;
 use crate::file::Handle;
@@ -67,7 +68,7 @@ fn renew(
             slot.seq,
             ends,
             held.progress.as_ref().map(to_json),
-            with_lines(slot.logs.as_deref(), &held.logs)?,
+            with_lines(slot.logs.as_deref(), &held.logs),
         ])?;
     Ok(match slot.cancel_requested {
         true => Verdict::Cancelled,
@@ -92,7 +93,7 @@ fn give_back_unlisted(
         .connection
         .prepare_cached(include_str!("../sql/consume/held_by.sql"))?
         .query_map(params![topic.number, worker.as_str(), through], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+            Ok((id_text(row, 0)?, row.get(1)?))
         })?
         .collect::<Result<_, _>>()?;
     for (id, token) in leases {

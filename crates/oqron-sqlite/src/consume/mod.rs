@@ -11,6 +11,7 @@ mod sight;
 mod stall;
 mod sweep;
 mod turn;
+mod unreadable;
 mod wait;
 
 use std::time::Duration;

@@ -39,7 +39,7 @@ pub(super) fn requeue(step: &Step<'_>, slot: &Slot, requeue: Requeue) -> Result<
     };
     let place = match requeue.order {
         Order::ByPriority => slot.priority,
-        Order::First => slot.priority + BEFORE_ALL_OTHERS,
+        Order::First => slot.priority.saturating_add(BEFORE_ALL_OTHERS),
     };
     step.connection
         .prepare_cached(include_str!("../sql/consume/requeue.sql"))?
@@ -51,7 +51,7 @@ pub(super) fn requeue(step: &Step<'_>, slot: &Slot, requeue: Requeue) -> Result<
             requeue.attempts,
             requeue.stalls,
             requeue.error.as_ref().map(to_json),
-            with_events(slot.timeline.as_deref(), vec![requeue.event])?,
+            with_events(slot.timeline.as_deref(), vec![requeue.event]),
             requeue.settled,
         ])?;
     Ok(state)

@@ -97,7 +97,7 @@ fn report(step: &Step<'_>, slot: &Slot, settlement: &Settlement) -> Result<(), F
         .execute(params![
             slot.seq,
             settlement.progress.as_ref().map(to_json),
-            with_lines(slot.logs.as_deref(), &settlement.logs)?,
+            with_lines(slot.logs.as_deref(), &settlement.logs),
         ])?;
     Ok(())
 }

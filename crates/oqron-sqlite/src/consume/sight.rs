@@ -8,7 +8,7 @@ use rusqlite::params;
 
 use super::settle::Effects;
 use super::stall::stall;
-use crate::column::{job_id, token};
+use crate::column::{id_text, job_id, token};
 use crate::error::Failed;
 use crate::file::Handle;
 use crate::history::to_json;
@@ -87,7 +87,7 @@ fn absent_leases(
         .prepare_cached(include_str!("../sql/consume/absent_leases.sql"))?;
     let mut rows = statement.query(params![topic.number, to_json(gone), LOOK_LEASES_MAX as i64])?;
     while let Some(row) = rows.next()? {
-        let (id, lease_token, ends): (String, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (id, lease_token, ends): (String, i64, i64) = (id_text(row, 0)?, row.get(1)?, row.get(2)?);
         // What cannot be read is left to the end of its lease.
         if let (Ok(id), Ok(lease_token), Ok(ends)) = (job_id(id), token(lease_token), u64::try_from(ends)) {
             absent.push(AbsentLease::new(topic.name.clone(), id, lease_token, ends));

@@ -76,8 +76,10 @@ pub(super) async fn workers(handle: &Handle) -> Result<Vec<WorkerRecord>, Error>
             let mut workers = Vec::new();
             for (info, seen_at, mailbox) in rows {
                 if seen_at >= recent || post.owner(&mailbox) == Owner::Lives {
-                    let info: WorkerInfo = from_json("a worker", &info)?;
-                    workers.push(WorkerRecord::new(info, Timestamp::from_millis(seen_at)));
+                    match from_json::<WorkerInfo>("a worker", &info) {
+                        Ok(info) => workers.push(WorkerRecord::new(info, Timestamp::from_millis(seen_at))),
+                        Err(error) => tracing::warn!(%error, "a worker is left out of the list"),
+                    }
                 }
             }
             Ok(workers)

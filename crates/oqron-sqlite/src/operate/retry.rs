@@ -50,7 +50,7 @@ fn start_afresh(step: &Step<'_>, slot: &Slot) -> Result<Operated, Failed> {
         .prepare_cached(include_str!("../sql/operate/retry.sql"))?
         .execute(params![
             slot.seq,
-            with_events(slot.timeline.as_deref(), vec![event])?
+            with_events(slot.timeline.as_deref(), vec![event])
         ])?;
     Ok(Operated::Done)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use oqron_core::{Error, JobRef, Message, TopicName, WorkerId, WorkerInfo};
 use rusqlite::params;
 
-use crate::column::job_id;
+use crate::column::{id_text, job_id};
 use crate::error::Failed;
 use crate::file::Handle;
 use crate::step::{OVERDUE_AFTER_MS, Step};
@@ -119,11 +119,10 @@ fn look_closer(
         let ids: Vec<String> = step
             .connection
             .prepare_cached(include_str!("../../sql/consume/flagged.sql"))?
-            .query_map(params![topic.number, worker.as_str()], |row| row.get(0))?
+            .query_map(params![topic.number, worker.as_str()], |row| id_text(row, 0))?
             .collect::<Result<_, _>>()?;
-        for id in ids {
-            found.cancels.push(JobRef::new(name.clone(), job_id(id)?));
-        }
+        let ids = ids.into_iter().filter_map(|id| job_id(id).ok());
+        found.cancels.extend(ids.map(|id| JobRef::new(name.clone(), id)));
     }
     Ok(found)
 }
