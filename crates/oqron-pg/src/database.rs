@@ -33,6 +33,10 @@ const PLANS: [&str; 7] = [
     "jit=off",
 ];
 
+/// Plans are made anew after this time. One that was made while a table was empty reads the whole table when it is full, and
+/// the server keeps it until the table is analysed. Making them costs about 5 ms a connection.
+const PLANS_KEPT: Duration = Duration::from_secs(5);
+
 /// One database with its schema. Shared by the clones of an adapter.
 pub(crate) struct Database {
     pool: Pool,
@@ -49,6 +53,7 @@ pub(crate) struct Database {
     pub(crate) topics: Topics,
     pub(crate) wake_marks: Mutex<HashMap<i32, i64>>,
     begin: String,
+    plans_made: Mutex<Instant>,
     texts: Mutex<HashMap<usize, Arc<str>>>,
 }
 
@@ -66,7 +71,7 @@ impl Database {
     /// Connects, checks the server's version and brings the schema up to date.
     pub(crate) async fn open(config: &Config) -> Result<Arc<Self>, Error> {
         let Address {
-            driver,
+            mut driver,
             trust,
             schema,
             prepared,
@@ -76,6 +81,11 @@ impl Database {
         let tls = crate::tls::connector(&trust)?;
         // A little less than the caller waits, so that the server's own answer comes first and its locks are free.
         let timeout_ms = (config.call_timeout.as_millis() * 95 / 100).clamp(1, i32::MAX as u128);
+        let hosts = driver.get_hosts().len().max(driver.get_hostaddrs().len());
+        if hosts > 1 && driver.get_connect_timeout().is_none() {
+            // A host that does not answer must leave time for the next.
+            driver.connect_timeout(config.call_timeout / (hosts as u32 + 1));
+        }
         let mut pooled = driver.clone();
         let mut begin = "begin isolation level read committed".to_owned();
         if prepared {
@@ -125,6 +135,7 @@ impl Database {
             topics: Topics::default(),
             wake_marks: Mutex::default(),
             begin,
+            plans_made: Mutex::new(Instant::now()),
             texts: Mutex::default(),
         };
         crate::migrate::migrate(&database).await?;
@@ -152,6 +163,7 @@ impl Database {
     pub(crate) async fn connection(&self, action: &'static str) -> Result<Connection<'_>, Error> {
         let deadline = Instant::now() + self.call_timeout;
         let attempt = self.attempt(action);
+        self.forget_old_plans();
         let client = timeout_at(deadline, self.pool.get())
             .await
             .map_err(|_| attempt.timed_out())?
@@ -163,6 +175,15 @@ impl Database {
             deadline,
             unusable: AtomicBool::new(false),
         })
+    }
+
+    /// A statement that is prepared again is planned again.
+    fn forget_old_plans(&self) {
+        let mut made = self.plans_made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.elapsed() > PLANS_KEPT {
+            *made = Instant::now();
+            self.pool.manager().statement_caches.clear();
+        }
     }
 
     /// One statement in a transaction of its own.

@@ -5,8 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-/// A look that takes longer is not repeated before it has cost only a twentieth of the time.
-const CHEAP: Duration = Duration::from_millis(1);
+/// A look that takes longer is not repeated before it has cost only a twentieth of the time. A whole turn takes about a
+/// millisecond.
+const CHEAP: Duration = Duration::from_micros(100);
 const PAUSE_TIMES: u32 = 20;
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// A commit can be later than the time that it wrote, so scheduled jobs are looked for this far below the mark.
@@ -72,9 +73,14 @@ impl Due {
 
     /// After a claim that gave leases of this length, without a look.
     pub(crate) fn leased(&mut self, now: Instant, lease_ttl: Duration) {
-        let ends = now + lease_ttl;
-        self.next = Some(self.next.map_or(ends, |next| next.min(ends)));
+        self.scheduled(now, lease_ttl);
         self.leased = true;
+    }
+
+    /// After something that is due after this time, without a look.
+    pub(crate) fn scheduled(&mut self, now: Instant, after: Duration) {
+        let at = now + after;
+        self.next = Some(self.next.map_or(at, |next| next.min(at)));
     }
 
     /// Whether anybody holds a lease, as far as the last look can tell.

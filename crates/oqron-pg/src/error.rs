@@ -86,11 +86,31 @@ impl Attempt<'_> {
         if *code == SqlState::QUERY_CANCELED || *code == SqlState::LOCK_NOT_AVAILABLE {
             return self.timed_out();
         }
+        if *code == SqlState::TOO_MANY_CONNECTIONS {
+            return Error::Unavailable {
+                backend: self.backend.to_owned(),
+                action: self.action,
+                problem: format!(
+                    "{}; raise max_connections of the server, or lower pool_size of the URL: a program opens up to that \
+                     many for each of publishing, consuming and operating, and one more that listens",
+                    said.message()
+                ),
+            };
+        }
+        if *code == SqlState::PROTOCOL_VIOLATION && said.message().contains("startup parameter") {
+            return Error::Invalid {
+                what: "url",
+                problem: format!(
+                    "{}: {}; behind a pooler such as PgBouncer add prepared=false",
+                    self.backend,
+                    said.message()
+                ),
+            };
+        }
         let going_away = [
             SqlState::ADMIN_SHUTDOWN,
             SqlState::CRASH_SHUTDOWN,
             SqlState::CANNOT_CONNECT_NOW,
-            SqlState::TOO_MANY_CONNECTIONS,
             SqlState::READ_ONLY_SQL_TRANSACTION,
         ];
         if going_away.contains(code) {
@@ -118,9 +138,12 @@ impl Attempt<'_> {
 /// Whether the connection may go back to the pool after this error.
 pub(crate) fn leaves_connection_usable(error: &tokio_postgres::Error) -> bool {
     match error.code() {
-        // Statements that the server no longer knows, or whose plan another version's migration has changed.
+        // Statements that the server no longer knows, or whose plan another version's migration has changed; a server that
+        // is a standby now, where another host may be the primary.
         Some(code) => {
-            *code != SqlState::FEATURE_NOT_SUPPORTED && *code != SqlState::INVALID_SQL_STATEMENT_NAME
+            *code != SqlState::FEATURE_NOT_SUPPORTED
+                && *code != SqlState::INVALID_SQL_STATEMENT_NAME
+                && *code != SqlState::READ_ONLY_SQL_TRANSACTION
         }
         None => false,
     }

@@ -8,7 +8,7 @@
 //! - `database`, `statement`, `error`, `migrate`: connections, deadlines, statements, the schema;
 //! - `topics`, `record`, `records`: what all three sides share;
 //! - `publish`, `watch`: adding jobs, waiting for their end;
-//! - `consume`, `turn`, `marks`, `due`, `heartbeat`, `presence`, `sight`, `wait`, `untold`, `locks`: what a worker needs. Why claims
+//! - `consume`, `durability`, `turn`, `marks`, `due`, `heartbeat`, `presence`, `sight`, `wait`, `untold`, `locks`: what a worker needs. Why claims
 //!   stay fast while a session pins an old snapshot is told in `docs/decisions/0004-postgres-claim.md`;
 //! - `operate`: what a person needs.
 //!
@@ -25,6 +25,8 @@ mod consume;
 mod database;
 #[cfg(feature = "consume")]
 mod due;
+#[cfg(feature = "consume")]
+mod durability;
 mod error;
 #[cfg(feature = "consume")]
 mod heartbeat;

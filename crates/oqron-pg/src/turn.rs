@@ -174,8 +174,9 @@ pub(crate) async fn turn(consume: &PgConsume, turn: &Turn<'_>) -> Result<Turned,
     }
     let looked = due.as_deref().map(read_due).transpose()?;
     (turned.due_in, turned.leased) = consume.memory.of_topic(topic, |memory| {
-        if let Some(seen) = &looked {
-            memory.due.looked(now, seen);
+        match &looked {
+            Some(seen) => memory.due.looked(now, seen),
+            None => delays(turn.settlements).for_each(|delay| memory.due.scheduled(now, delay)),
         }
         (memory.due.due_in(now), claims && memory.due.is_leased())
     });
@@ -192,6 +193,16 @@ pub(crate) async fn turn(consume: &PgConsume, turn: &Turn<'_>) -> Result<Turned,
             .await;
     }
     Ok(turned)
+}
+
+/// After which times jobs come back, if their settlements are accepted.
+fn delays(settlements: &[Settlement]) -> impl Iterator<Item = Duration> {
+    settlements
+        .iter()
+        .filter_map(|settlement| match &settlement.outcome {
+            Outcome::Retry { delay, .. } | Outcome::Snooze { delay } if !delay.is_zero() => Some(*delay),
+            _ => None,
+        })
 }
 
 /// The terms of a claim as parameters.

@@ -22,6 +22,7 @@ mod account;
 mod credentials;
 mod error;
 mod folder;
+mod pgbouncer;
 mod port;
 mod postgres;
 mod process;
@@ -32,8 +33,9 @@ mod shared;
 mod tests;
 
 pub use error::ServerError;
+pub use pgbouncer::PgBouncer;
 pub use postgres::{PostgresOptions, PostgresServer};
 pub use process::tied_to_this_thread;
-pub use program::{find_postgres, find_redis};
+pub use program::{find_pgbouncer, find_postgres, find_redis};
 pub use redis::{RedisOptions, RedisServer};
 pub use shared::{POSTGRES_URL_VARIABLE, REDIS_URL_VARIABLE, postgres_url, redis_url};

@@ -92,15 +92,37 @@ impl PostgresServer {
             folder,
         };
         server.make_cluster()?;
-        for _ in 1..PORTS_TRIED {
-            server.port = free_loopback_port()?;
-            match server.run() {
-                Err(ServerError::Ended { log, .. }) if log.contains("Address already in use") => {}
-                result => return result.map(|()| server),
-            }
+        server.run_on_a_free_port()?;
+        Ok(server)
+    }
+
+    /// Copies this server, which must be running, and starts the copy as a standby that follows it. Asked by
+    /// `pg_promote()`, it becomes a primary of its own.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_standby(&self) -> Result<Self, ServerError> {
+        let folder = ServerFolder::make()?;
+        self.account.take_over(folder.path())?;
+        let mut standby = Self {
+            programs: self.programs.clone(),
+            options: self.options.clone(),
+            account: self.account,
+            port: 0,
+            process: None,
+            folder,
+        };
+        let mut copy = Command::new(self.programs.join("pg_basebackup"));
+        copy.arg("--pgdata").arg(standby.data());
+        copy.args(["--write-recovery-conf", "--no-sync", "--checkpoint=fast"]);
+        copy.args(["--host=127.0.0.1", "--username", USER, "--port"])
+            .arg(self.port.to_string());
+        if let Some(password) = &self.options.password {
+            copy.env("PGPASSWORD", password);
         }
-        server.port = free_loopback_port()?;
-        server.run().map(|()| server)
+        standby.succeed(copy)?;
+        standby.run_on_a_free_port()?;
+        Ok(standby)
     }
 
     /// `postgres://oqron@127.0.0.1:PORT/postgres`, with the password if there is one. The user may do everything.
@@ -177,28 +199,39 @@ impl PostgresServer {
                 initdb.arg("--auth=trust");
             }
         }
-        initdb.stdin(Stdio::null()).current_dir(self.folder.path());
-        self.account.apply_to(&mut initdb);
-        let output = initdb.output().map_err(ServerError::io("run initdb"))?;
-        if !output.status.success() {
-            let output_text = format!(
-                "{}{}",
-                String::from_utf8_lossy(&output.stdout),
-                String::from_utf8_lossy(&output.stderr)
-            );
-            let command = format!("initdb --pgdata {}", self.data().display());
-            return Err(ServerError::Failed {
-                command,
-                status: output.status,
-                output: output_text,
-            });
-        }
+        self.succeed(initdb)?;
         let config = self.data().join("postgresql.conf");
         OpenOptions::new()
             .append(true)
             .open(&config)
             .and_then(|mut file| file.write_all(self.config().as_bytes()))
             .map_err(ServerError::io(format!("write {}", config.display())))
+    }
+
+    /// Runs a program of PostgreSQL's to its end.
+    fn succeed(&self, mut command: Command) -> Result<(), ServerError> {
+        command.stdin(Stdio::null()).current_dir(self.folder.path());
+        self.account.apply_to(&mut command);
+        let shown = format!(
+            "{} --pgdata {}",
+            command.get_program().display(),
+            self.data().display()
+        );
+        let output = command
+            .output()
+            .map_err(ServerError::io(format!("run {shown}")))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(ServerError::Failed {
+            command: shown,
+            status: output.status,
+            output: format!(
+                "{}{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            ),
+        })
     }
 
     fn config(&self) -> String {
@@ -210,6 +243,18 @@ impl PostgresServer {
             let _ = writeln!(config, "{name} = '{}'", value.replace('\'', "''"));
         }
         config
+    }
+
+    fn run_on_a_free_port(&mut self) -> Result<(), ServerError> {
+        for _ in 1..PORTS_TRIED {
+            self.port = free_loopback_port()?;
+            match self.run() {
+                Err(ServerError::Ended { log, .. }) if log.contains("Address already in use") => {}
+                result => return result,
+            }
+        }
+        self.port = free_loopback_port()?;
+        self.run()
     }
 
     fn run(&mut self) -> Result<(), ServerError> {

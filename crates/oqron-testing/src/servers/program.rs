@@ -46,6 +46,23 @@ static POSTGRES: Program = Program {
     ],
 };
 
+/// Debian has it outside of the `PATH` of people.
+static PGBOUNCER: Program = Program {
+    name: "pgbouncer",
+    package: "pgbouncer",
+    variable: "OQRON_PGBOUNCER",
+    oldest: 1,
+    folders: &["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin"],
+};
+
+/// Where `pgbouncer` is.
+///
+/// # Errors
+/// [`ServerError::Missing`] with the places that were looked at and the package to install.
+pub fn find_pgbouncer() -> Result<PathBuf, ServerError> {
+    PGBOUNCER.find()
+}
+
 /// Where `redis-server` is.
 ///
 /// # Errors
