@@ -16,6 +16,7 @@ mod error;
 mod interrupt;
 mod run;
 mod servers;
+mod simulate;
 mod test;
 
 use std::process::ExitCode;
@@ -45,6 +46,8 @@ enum Task {
     Ci(ci::Options),
     /// Measure on private servers
     Bench(bench::Options),
+    /// Run thousands of simulated histories in which everything fails, or replay one
+    Simulate(simulate::Options),
     /// Start private Redis and PostgreSQL servers and keep them until Ctrl-C
     Servers,
 }
@@ -69,6 +72,7 @@ fn run_task(task: Task) -> Result<(), Error> {
         Task::Test(options) => test::run(&options, &Workspace::read()?, &interrupt),
         Task::Ci(options) => ci::run(&options, &Workspace::read()?, &interrupt),
         Task::Bench(options) => bench::run(&options, &Workspace::read()?, &interrupt),
+        Task::Simulate(options) => simulate::run(&options, &Workspace::read()?, &interrupt),
         Task::Servers => servers::keep(&interrupt),
     }
 }

@@ -100,7 +100,8 @@ fn run_all(from: u64, seeds: u64) -> ExitCode {
         }
     });
     bar.finish_and_clear();
-    let failed = run.failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut failed = run.failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    failed.sort_by_key(|outcome| outcome.seed);
     for outcome in &failed {
         tell(outcome);
     }

@@ -48,6 +48,8 @@ pub(crate) struct Faults {
     pub(crate) crashes: bool,
     pub(crate) freezes: bool,
     pub(crate) partitions: bool,
+    /// Who is cut off is refused at once, and not only without an answer.
+    pub(crate) partitions_refuse: bool,
     pub(crate) outages: bool,
     pub(crate) presence_breaks: bool,
     pub(crate) clock_jumps: bool,
@@ -68,9 +70,10 @@ impl Faults {
             || self.clock_jumps
     }
 
-    /// Whether somebody else can own a job before its worker can know it.
+    /// Whether somebody else can own a job before its worker can know it: the backend's clock jumps, only the backend sees
+    /// that a presence broke, or a worker alone is refused, which to it looks like a backend that is down for all.
     pub(crate) fn outrun_signals(&self) -> bool {
-        self.clock_jumps || self.presence_breaks || self.freezes || self.outages || self.partitions
+        self.clock_jumps || self.presence_breaks || self.partitions_refuse
     }
 }
 
@@ -207,6 +210,7 @@ fn faults(chance: &mut Chance) -> Faults {
         some(&[1, 5]),
         some(&[5, 50]),
     );
+    let partitions = chance.percent(40);
     Faults {
         refused,
         replies_lost,
@@ -214,7 +218,8 @@ fn faults(chance: &mut Chance) -> Faults {
         hints_lost,
         crashes: chance.percent(50),
         freezes: chance.percent(40),
-        partitions: chance.percent(40),
+        partitions,
+        partitions_refuse: partitions && chance.percent(50),
         outages: chance.percent(30),
         presence_breaks: chance.percent(40),
         clock_jumps: chance.percent(15),
@@ -316,7 +321,7 @@ fn events(
             6..=7 if faults.partitions => Event::Partition {
                 node,
                 time: chance.millis(0..ttl_ms * 3),
-                quiet: chance.percent(50),
+                quiet: !faults.partitions_refuse || chance.percent(30),
             },
             8 if faults.outages => Event::Outage {
                 time: chance.millis(0..ttl_ms * 6),

@@ -20,8 +20,8 @@ use crate::trace::{Reader, Trace};
 use crate::verdict::judge;
 use crate::weather::Weather;
 
-/// After the faults: workers are present again, and have asked for jobs.
-const SETTLE: Duration = Duration::from_secs(15);
+/// After the faults: workers are present again, and have asked for jobs, also those whose last hint was lost.
+const SETTLE: Duration = Duration::from_secs(40);
 /// An idle fleet takes up a new job in this time: no answer is slow any more, and no hint is lost.
 const PICKED_UP_WITHIN: Duration = Duration::from_millis(500);
 /// The jobs that are added when all has come to rest have numbers from here on.
