@@ -6,6 +6,7 @@ mod load;
 mod pooler;
 mod presence;
 mod restarts;
+mod tls;
 
 use oqron_pg::tokio_postgres::{Client, NoTls};
 use oqron_testing::servers::{PostgresOptions, PostgresServer};

@@ -27,6 +27,8 @@ const MAX_CONNECTIONS: u32 = 300;
 pub struct PostgresOptions {
     password: Option<String>,
     settings: Vec<(String, String)>,
+    /// Certificate and key, in PEM.
+    tls: Option<(String, String)>,
 }
 
 impl PostgresOptions {
@@ -49,6 +51,13 @@ impl PostgresOptions {
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
         self
+    }
+
+    /// Offers TLS with this certificate and its key, both in PEM. Who does not ask for TLS still gets in.
+    #[must_use]
+    pub fn tls(mut self, certificate: impl Into<String>, key: impl Into<String>) -> Self {
+        self.tls = Some((certificate.into(), key.into()));
+        self.setting("ssl", "on")
     }
 
     /// A line of `postgresql.conf`, for example `("work_mem", "64MB")`. Later ones win over earlier ones and over the
@@ -200,6 +209,13 @@ impl PostgresServer {
             }
         }
         self.succeed(initdb)?;
+        if let Some((certificate, key)) = &self.options.tls {
+            for (name, content) in [("server.crt", certificate), ("server.key", key)] {
+                let file = self.data().join(name);
+                write_private(&file, content)?;
+                self.account.take_over(&file)?;
+            }
+        }
         let config = self.data().join("postgresql.conf");
         OpenOptions::new()
             .append(true)
