@@ -46,14 +46,7 @@ fn explain_sqlite(error: &rusqlite::Error, backend: &str, action: &'static str) 
         };
     };
     match code {
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Error::Unavailable {
-            backend,
-            action,
-            problem: format!(
-                "another process has kept the file locked (SQLITE_BUSY: {error}); it is tried again, and if it \
-                 stays so, look for a program that holds a transaction open"
-            ),
-        },
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => kept_locked(backend, action),
         ErrorCode::DiskFull => Error::Backend {
             backend,
             action,
@@ -89,6 +82,17 @@ pub(crate) fn fault_of_row<T>(read: Result<T, Failed>) -> Result<Result<T, Strin
         Ok(value) => Ok(Ok(value)),
         Err(Failed::Oqron(error @ Error::Corrupt { .. })) => Ok(Err(error.to_string())),
         Err(failed) => Err(failed),
+    }
+}
+
+/// Somebody else has the write lock for longer than a call may take.
+pub(crate) fn kept_locked(backend: String, action: &'static str) -> Error {
+    Error::Unavailable {
+        backend,
+        action,
+        problem: "another process has kept the file locked (SQLITE_BUSY); it is tried again, and if it stays so, look for a \
+                  program that holds a transaction open or is frozen"
+            .into(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::connection::{open_reader, open_writer};
-use crate::error::{Failed, explain};
+use crate::error::{Failed, explain, kept_locked};
+use crate::file_system;
 use crate::location::{Location, Options, invalid};
 use crate::mailbox::Post;
 use crate::step::{Numbers, Step};
@@ -25,6 +27,8 @@ pub(crate) struct File {
     backend: Arc<str>,
     writer: mpsc::Sender<Box<dyn Command>>,
     reader: mpsc::Sender<Question>,
+    /// Another process kept the file locked when the writer tried last.
+    is_locked_out: Arc<AtomicBool>,
     pub(crate) post: Arc<Post>,
     #[cfg(any(feature = "publish", feature = "consume"))]
     pub(crate) wakeups: crate::location::Wakeups,
@@ -70,6 +74,7 @@ impl File {
 
     fn start(path: &Path, options: Options, busy_timeout: Duration) -> Result<Self, Error> {
         let backend: Arc<str> = format!("SQLite file {}", path.display()).into();
+        file_system::warn_if_volatile(path);
         let explained = |failed| explain(failed, &backend, "open the file");
         let connection = open_writer(path, options.synchronous, busy_timeout).map_err(explained)?;
         let reader_connection = open_reader(path, busy_timeout).map_err(explained)?;
@@ -81,7 +86,14 @@ impl File {
             action: "start its threads",
             problem: error.to_string(),
         };
-        let thread = Writer::new(connection, Arc::clone(&backend), Arc::clone(&post)).map_err(unavailable)?;
+        let is_locked_out = Arc::<AtomicBool>::default();
+        let thread = Writer::new(
+            connection,
+            Arc::clone(&backend),
+            Arc::clone(&post),
+            Arc::clone(&is_locked_out),
+        )
+        .map_err(unavailable)?;
         std::thread::Builder::new()
             .name("oqron-sqlite-w".into())
             .spawn(move || thread.run(commands))
@@ -94,6 +106,7 @@ impl File {
             backend,
             writer,
             reader,
+            is_locked_out,
             post,
             #[cfg(any(feature = "publish", feature = "consume"))]
             wakeups: options.wakeups,
@@ -202,7 +215,12 @@ impl Handle {
             handed_in.map_err(|_| self.thread_ended(action))?;
             answer.await.unwrap_or_else(|_| Err(self.thread_ended(action)))
         };
-        self.in_time(action, sent).await
+        match self.in_time(action, sent).await {
+            Err(Error::Timeout { backend, .. }) if self.file.is_locked_out.load(Ordering::Relaxed) => {
+                Err(kept_locked(backend, action))
+            }
+            answered => answered,
+        }
     }
 
     /// Asks the reader, who sees what is committed.

@@ -5,7 +5,7 @@
 //! own: whoever waits for work is woken by the process that commits some.
 //!
 //! In the order in which a call meets them:
-//! - `location`, `network_fs`: which file, and with which options;
+//! - `location`, `file_system`: which file, and with which options;
 //! - `file`, `connection`, `schema`: the file as a process has it open;
 //! - `writer`, `step`, `clock`: the transaction and what a command sees in it;
 //! - `publish`, `consume`, `operate`: the commands, one file a behaviour, each behind the feature of its name;
@@ -30,11 +30,11 @@ mod connection;
 mod end;
 mod error;
 mod file;
+mod file_system;
 mod history;
 mod location;
 mod lock_file;
 mod mailbox;
-mod network_fs;
 mod notice;
 #[cfg(any(feature = "publish", feature = "operate"))]
 mod record;

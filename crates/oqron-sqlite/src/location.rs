@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use oqron_core::{BackendKind, BackendUrl, Error};
 
-use crate::network_fs;
+use crate::file_system;
 
 /// How commits reach the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -103,7 +103,7 @@ impl Location {
                 path.display()
             )));
         }
-        network_fs::refuse(path.parent().unwrap_or(&folder))?;
+        file_system::refuse_network(path.parent().unwrap_or(&folder))?;
         Ok(path)
     }
 }

@@ -5,12 +5,14 @@ use std::cell::RefCell;
 use std::os::unix::net::UnixDatagram;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use oqron_core::Error;
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::connection::is_busy;
 use crate::error::{Failed, explain};
 use crate::mailbox::{Post, Sent};
 use crate::notice::{Letter, Notice, together};
@@ -114,10 +116,17 @@ pub(crate) struct Writer {
     post: Arc<Post>,
     socket: UnixDatagram,
     numbers: RefCell<Numbers>,
+    is_locked_out: Arc<AtomicBool>,
 }
 
 impl Writer {
-    pub(crate) fn new(connection: Connection, backend: Arc<str>, post: Arc<Post>) -> std::io::Result<Self> {
+    /// `is_locked_out` tells from then on whether another process kept the file locked at the last try.
+    pub(crate) fn new(
+        connection: Connection,
+        backend: Arc<str>,
+        post: Arc<Post>,
+        is_locked_out: Arc<AtomicBool>,
+    ) -> std::io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;
         Ok(Self {
@@ -126,13 +135,17 @@ impl Writer {
             post,
             socket,
             numbers: RefCell::default(),
+            is_locked_out,
         })
     }
 
     /// Works until the last sender is gone.
     pub(crate) fn run(self, mut queue: mpsc::Receiver<Box<dyn Command>>) {
         while let Some(first) = queue.blocking_recv() {
-            self.commit_together(first, &mut queue);
+            // What piled up behind a lock and had its timeout is not waited for again.
+            if !first.is_abandoned() {
+                self.commit_together(first, &mut queue);
+            }
         }
     }
 
@@ -171,7 +184,7 @@ impl Writer {
             problem: None,
         };
         group.extend(next.take().map(take));
-        if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
+        if let Err(error) = self.begin() {
             return Attempt::Failed(explain(error.into(), &self.backend, "begin a transaction"));
         }
         let began = Instant::now();
@@ -214,6 +227,14 @@ impl Writer {
                 Attempt::Failed(explain(error.into(), &self.backend, "commit"))
             }
         }
+    }
+
+    fn begin(&self) -> rusqlite::Result<()> {
+        let began = self.connection.execute_batch("BEGIN IMMEDIATE");
+        // A wait for the lock is shorter than the timeout of a call, so who ran out of time behind one finds this.
+        let is_locked_out = began.as_ref().is_err_and(is_busy);
+        self.is_locked_out.store(is_locked_out, Ordering::Relaxed);
+        began
     }
 
     fn roll_back(&self) {

@@ -1,6 +1,6 @@
 //! A file in a folder of its own, one process's adapters on it, and a worker.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use oqron_core::{
@@ -15,11 +15,13 @@ use tempfile::TempDir;
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) struct World {
-    pub(crate) folder: TempDir,
     pub(crate) topic: TopicName,
     pub(crate) publish: SqlitePublish,
     pub(crate) consume: SqliteConsume,
     pub(crate) operate: SqliteOperate,
+    path: PathBuf,
+    /// Goes with the test, not with another process.
+    _folder: Option<TempDir>,
 }
 
 impl World {
@@ -29,22 +31,40 @@ impl World {
 
     /// `query` is the end of the URL.
     pub(crate) async fn with(query: &str, change: impl FnOnce(&mut Config)) -> Self {
-        let folder = tempfile::tempdir().expect("the temporary folder can be written");
-        let url = format!("sqlite:{}{query}", folder.path().join("jobs.db").display());
-        let mut config = Config::new(url).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs.db");
+        let mut config = config(&path, query);
         change(&mut config);
-        let topic = TopicName::new("topic").unwrap();
+        let world = Self::connect(path, &config).await.unwrap();
         Self {
-            publish: SqlitePublish::connect(&config).await.unwrap(),
-            consume: SqliteConsume::connect(&config).await.unwrap(),
-            operate: SqliteOperate::connect(&config).await.unwrap(),
-            folder,
-            topic,
+            _folder: Some(folder),
+            ..world
         }
     }
 
+    /// As another process has it.
+    pub(crate) async fn on(path: PathBuf) -> Self {
+        Self::try_on(path).await.unwrap()
+    }
+
+    pub(crate) async fn try_on(path: PathBuf) -> Result<Self, Error> {
+        let config = config(&path, "");
+        Self::connect(path, &config).await
+    }
+
+    async fn connect(path: PathBuf, config: &Config) -> Result<Self, Error> {
+        Ok(Self {
+            publish: SqlitePublish::connect(config).await?,
+            consume: SqliteConsume::connect(config).await?,
+            operate: SqliteOperate::connect(config).await?,
+            topic: TopicName::new("topic").unwrap(),
+            path,
+            _folder: None,
+        })
+    }
+
     pub(crate) fn path(&self) -> PathBuf {
-        self.folder.path().join("jobs.db")
+        self.path.clone()
     }
 
     /// The file as a person has it open.
@@ -73,6 +93,26 @@ impl World {
             id: WorkerId::new(name).unwrap(),
             request: 0,
         }
+    }
+}
+
+fn config(path: &Path, query: &str) -> Config {
+    Config::new(format!("sqlite:{}{query}", path.display())).unwrap()
+}
+
+/// Asks until there is an answer.
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let asked = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    match tokio::time::timeout(DEADLINE, asked).await {
+        Ok(answer) => answer,
+        Err(_) => panic!("not within {DEADLINE:?}: {what}"),
     }
 }
 
