@@ -326,9 +326,10 @@ begin
         delete from oqron.ids i using unnest(made) m where i.topic = p_topic and i.id = m and i.known_until = -1;
     end if;
 
+    -- One row each, and no `exists`: the planner could hash all of the topic.
     select array_agg(m) into known from unnest(made) m
-    where exists (select from oqron.finished f where f.topic = p_topic and f.id = m)
-       or exists (select from oqron.ids i where i.topic = p_topic and i.id = m and i.known_until > now);
+    where (select true from oqron.finished f where f.topic = p_topic and f.id = m)
+       or (select true from oqron.ids i where i.topic = p_topic and i.id = m and i.known_until > now);
     if known is not null then
         delete from oqron.jobs j using unnest(known) k where j.topic = p_topic and j.id = k;
         select coalesce(array_agg(m), '{}') into made from unnest(made) m where m <> all (known);
