@@ -261,7 +261,7 @@ impl Heart {
                 "leases could not be renewed; trying again"
             );
         }
-        if !matches!(problem, Error::Timeout { .. }) {
+        if !matches!(problem, Error::Timeout { .. } | Error::Unavailable { .. }) {
             beating.ward.heard();
         }
         beating.ward.failed(beat, Instant::now() + pause);

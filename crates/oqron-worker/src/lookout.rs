@@ -1,14 +1,15 @@
-//! How the rest of the process tells the watcher that there may be something to watch.
+//! How the rest of the process tells the watcher that there may be something to watch, and that there was nothing to see.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// Hints that coalesce, so nothing can pile up.
 #[derive(Default)]
 pub(crate) struct Lookout {
     called: Notify,
-    breaks: AtomicU64,
+    broke_at: Mutex<Option<Instant>>,
 }
 
 impl Lookout {
@@ -23,11 +24,15 @@ impl Lookout {
 
     /// The presence of this process broke: perhaps the others' did so too.
     pub(crate) fn broke(&self) {
-        self.breaks.fetch_add(1, Ordering::Relaxed);
+        *self.lock() = Some(Instant::now());
     }
 
-    /// How often that happened.
-    pub(crate) fn breaks(&self) -> u64 {
-        self.breaks.load(Ordering::Relaxed)
+    /// When that happened last.
+    pub(crate) fn broke_at(&self) -> Option<Instant> {
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.broke_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

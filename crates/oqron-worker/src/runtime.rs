@@ -111,8 +111,8 @@ impl Runtime {
     }
 
     /// How long another worker's connection may be gone before it counts as dead: long enough for a living one to come
-    /// back. Also how long this process goes on without hearing from the backend after its own connection broke, before
-    /// it tells its handlers to stop. Default 1 s, at least 100 ms. In TOML `presence_grace` in `[worker]`, which goes
+    /// back. After four fifths of it without a word from the backend, a process whose own connection broke tells its
+    /// handlers to stop. Default 1 s, at least 100 ms. In TOML `presence_grace` in `[worker]`, which goes
     /// before this.
     #[must_use]
     pub fn presence_grace(mut self, grace: Duration) -> Self {

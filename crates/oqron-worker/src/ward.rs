@@ -133,8 +133,7 @@ impl Ward {
             .min();
     }
 
-    /// The presence broke: the others will take what is held here, unless the backend is heard in time. Where it answers,
-    /// even that it is down, nobody else gets further than this process.
+    /// The presence broke: the others may take what is held here, unless the backend is heard in time.
     pub(crate) fn hear_by(&mut self, at: Instant) {
         if !self.held.is_empty() {
             self.hear_by.get_or_insert(at);
@@ -142,7 +141,7 @@ impl Ward {
         }
     }
 
-    /// A word from the backend, even that it is down.
+    /// A word from the backend itself.
     pub(crate) fn heard(&mut self) {
         self.hear_by = None;
     }

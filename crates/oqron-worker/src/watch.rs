@@ -29,10 +29,18 @@ impl Watch {
         }
     }
 
-    /// The server was out of sight: what is missed afterwards may only be late to come back.
-    pub(crate) fn lost_sight(&mut self, now: Instant) {
+    /// The server was out of sight at that time: what is missed afterwards may only be late to come back.
+    pub(crate) fn lost_sight(&mut self, at: Instant) {
+        let trusted_from = at + self.lease_ttl;
+        if trusted_from > self.trusted_from {
+            self.trusted_from = trusted_from;
+            self.missed_since.clear();
+        }
+    }
+
+    /// Nobody looked for a while.
+    pub(crate) fn forget(&mut self) {
         self.missed_since.clear();
-        self.trusted_from = now + self.lease_ttl;
     }
 
     /// Takes in what a look showed, and answers the leases whose worker was away for the grace.
@@ -128,6 +136,7 @@ mod tests {
         let missed = [lease("a", 1)];
         watch.saw(sight(&missed), start);
         watch.lost_sight(start + SECOND);
+        assert_eq!(watch.next_end_of_grace(), None);
         assert_eq!(watch.saw(sight(&missed), start + SECOND * 2), []);
         assert_eq!(watch.saw(sight(&missed), start + SECOND * 30), []);
         assert_eq!(watch.saw(sight(&missed), start + SECOND * 31), []);

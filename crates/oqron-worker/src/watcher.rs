@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oqron_core::{AbsentLease, Consume, LockName, Sight, Token, TopicName, WorkerId};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{debug, info, warn};
 
+use crate::backoff::chance;
 use crate::election::lock_name;
 use crate::lookout::Lookout;
 use crate::watch::Watch;
@@ -25,10 +26,12 @@ const LOOK_IN_QUIET_EVERY: Duration = Duration::from_secs(2);
 const QUIET_MARGIN: Duration = Duration::from_secs(5);
 /// Watchers of a set of topics.
 const WATCHERS: usize = 2;
-const LOCK_TTL: Duration = Duration::from_secs(15);
-const RENEW_EVERY: Duration = Duration::from_secs(5);
-/// Who was not elected, tries again after it at the earliest.
-const ELECT_EVERY: Duration = Duration::from_secs(10);
+/// A seat is held for the time until the next look and this much longer: the one of a dead watcher has to be free soon, for
+/// the next death. A watcher that is late loses it, and stands for election again.
+const SEAT_MARGIN: Duration = Duration::from_secs(1);
+/// Who was not elected tries again, soon at first, because the seats of dead watchers become free.
+const ELECT_AGAIN: Duration = Duration::from_secs(1);
+const ELECT_EVERY: Duration = Duration::from_secs(30);
 /// A look without an answer is a lost sight.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
 
@@ -38,8 +41,8 @@ pub(crate) struct Watcher {
     worker: WorkerId,
     topics: Vec<TopicName>,
     lookout: Arc<Lookout>,
-    grace: Duration,
     lease_ttl: Duration,
+    watch: Watch,
     seat: Option<Seat>,
 }
 
@@ -47,7 +50,6 @@ pub(crate) struct Watcher {
 struct Seat {
     lock: LockName,
     token: Token,
-    renew_at: Instant,
 }
 
 /// Why watching ended.
@@ -74,8 +76,8 @@ impl Watcher {
             worker,
             topics,
             lookout,
-            grace,
             lease_ttl,
+            watch: Watch::new(grace, lease_ttl, Instant::now()),
             seat: None,
         }
     }
@@ -84,13 +86,15 @@ impl Watcher {
     pub(crate) async fn run(&mut self) {
         loop {
             self.lookout.called().await;
-            if !self.elect().await {
-                sleep(ELECT_EVERY).await;
+            if !self.stand().await {
                 continue;
             }
             match self.watch().await {
                 End::Quiet => self.give_up_seat().await,
-                End::Unseated => self.seat = None,
+                End::Unseated => {
+                    self.seat = None;
+                    self.lookout.call();
+                }
                 End::Blind => {
                     info!(
                         "this backend does not show which workers are present: a dead worker's jobs come back when \
@@ -103,6 +107,28 @@ impl Watcher {
         }
     }
 
+    /// Stands for election as long as there is something to watch.
+    async fn stand(&mut self) -> bool {
+        let mut quiet_at = Instant::now() + self.linger();
+        let mut pause = ELECT_AGAIN;
+        while Instant::now() < quiet_at {
+            if self.elect().await {
+                return true;
+            }
+            let again_at = Instant::now() + pause.mul_f64(0.5 + 0.5 * chance());
+            if timeout_at(again_at, self.lookout.called()).await.is_ok() {
+                quiet_at = Instant::now() + self.linger();
+                sleep_until(again_at).await;
+            }
+            pause = (pause * 2).min(ELECT_EVERY);
+        }
+        false
+    }
+
+    fn linger(&self) -> Duration {
+        self.lease_ttl + QUIET_MARGIN
+    }
+
     /// Gives the seat up.
     pub(crate) async fn leave(mut self) {
         self.give_up_seat().await;
@@ -112,14 +138,10 @@ impl Watcher {
     async fn elect(&mut self) -> bool {
         for number in 0..WATCHERS {
             let lock = lock_name(&format!("watcher-{number}"), &self.topics);
-            match timeout(ANSWER_TIME, self.backend.acquire(&lock, LOCK_TTL)).await {
+            let acquired = self.backend.acquire(&lock, LOOK_EVERY + SEAT_MARGIN);
+            match timeout(ANSWER_TIME, acquired).await {
                 Ok(Ok(Some(token))) => {
-                    let renew_at = Instant::now() + RENEW_EVERY;
-                    self.seat = Some(Seat {
-                        lock,
-                        token,
-                        renew_at,
-                    });
+                    self.seat = Some(Seat { lock, token });
                     debug!("watching over the other workers");
                     return true;
                 }
@@ -147,23 +169,22 @@ impl Watcher {
 
     async fn watch(&mut self) -> End {
         let mut now = Instant::now();
-        let mut watch = Watch::new(self.grace, self.lease_ttl, now);
-        let mut breaks = self.lookout.breaks();
-        let linger = self.lease_ttl + QUIET_MARGIN;
-        let mut quiet_at = now + linger;
+        // What was missed while this process did not look says nothing; what it does not trust stays so.
+        self.watch.forget();
+        let mut quiet_at = now + self.linger();
         loop {
             let every = match self.look().await {
                 Ok(None) => return End::Blind,
                 Ok(Some(sight)) => {
                     now = Instant::now();
-                    if self.lookout.breaks() != breaks {
-                        breaks = self.lookout.breaks();
-                        watch.lost_sight(now);
+                    if let Some(broke_at) = self.lookout.broke_at() {
+                        self.watch.lost_sight(broke_at);
                     }
                     let others = sight.others;
-                    self.reclaim(&watch.saw(sight, now)).await;
+                    let gone = self.watch.saw(sight, now);
+                    self.reclaim(&gone).await;
                     if others {
-                        quiet_at = now + linger;
+                        quiet_at = now + self.linger();
                         LOOK_EVERY
                     } else {
                         LOOK_IN_QUIET_EVERY
@@ -172,27 +193,28 @@ impl Watcher {
                 Err(problem) => {
                     debug!(%problem, "could not look which workers are present");
                     now = Instant::now();
-                    watch.lost_sight(now);
+                    self.watch.lost_sight(now);
                     LOOK_EVERY
                 }
             };
+            if !self.keep_seat(every + SEAT_MARGIN).await {
+                return End::Unseated;
+            }
             let regular = now + every;
-            let look_at = watch
+            let look_at = self
+                .watch
                 .next_end_of_grace()
                 .map_or(regular, |end| end.max(now).min(regular));
             tokio::select! {
                 biased;
                 () = sleep_until(look_at) => {}
                 () = self.lookout.called() => {
-                    quiet_at = Instant::now() + linger;
+                    quiet_at = Instant::now() + self.linger();
                     sleep_until(look_at).await;
                 }
             }
             if Instant::now() >= quiet_at {
                 return End::Quiet;
-            }
-            if !self.keep_seat().await {
-                return End::Unseated;
             }
         }
     }
@@ -219,19 +241,10 @@ impl Watcher {
         }
     }
 
-    /// Renews the lock when it is time.
-    async fn keep_seat(&mut self) -> bool {
-        let now = Instant::now();
-        let Some(seat) = self.seat.as_mut().filter(|seat| now >= seat.renew_at) else {
-            return true;
-        };
-        match timeout(ANSWER_TIME, self.backend.renew(&seat.lock, seat.token, LOCK_TTL)).await {
-            Ok(Ok(is_held)) => {
-                seat.renew_at = now + RENEW_EVERY;
-                is_held
-            }
-            // Watching without the lock does no harm.
-            Ok(Err(_)) | Err(_) => true,
-        }
+    async fn keep_seat(&self, time: Duration) -> bool {
+        let Some(seat) = &self.seat else { return false };
+        let renewed = self.backend.renew(&seat.lock, seat.token, time);
+        // Watching without the lock does no harm, so an error is no reason to stop.
+        !matches!(timeout(ANSWER_TIME, renewed).await, Ok(Ok(false)))
     }
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: what Oqron measures of itself, on servers that are started for it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Subcommand;
 use oqron_testing::servers::{PostgresOptions, PostgresServer, RedisOptions, RedisServer};
@@ -12,6 +12,9 @@ use crate::{
     run::run as run_program,
     servers::{Server, install_missing},
 };
+
+/// Longer than the default `lock_ttl`.
+const UP_FOR: Duration = Duration::from_secs(32);
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -41,6 +44,8 @@ pub(crate) fn run(options: &Options, workspace: &Workspace, interrupt: &Interrup
     install_missing(&[Server::Redis, Server::Postgres], interrupt)?;
     let redis = RedisServer::start(RedisOptions::new())?;
     let postgres = PostgresServer::start(PostgresOptions::new())?;
+    eprintln!("Waiting until the servers have been up for a lease: before that, absences say nothing");
+    interrupt.pause(UP_FOR)?;
     let folder = workspace.scratch("bench");
     std::fs::create_dir_all(&folder).map_err(Error::io(format!("make the folder {}", folder.display())))?;
     let file = folder.join(format!("recovery-{}.db", std::process::id()));
