@@ -1,15 +1,14 @@
-//! One file to which every process of a test appends what it does, so that a test can hold what happened against what
-//! the backend recorded.
+//! What happened so far, as the tests look at it: one entry for each thing that a job or a process did.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use oqron::EnqueueOutcome;
+use oqron_testing::history::{Answer, Ask, Event as Recorded, Moment, Phase, Reader, What};
 
 /// What a process did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A worker is connected and about to work.
     Up,
@@ -17,7 +16,7 @@ pub enum Event {
     Started,
     /// Its signal fired; the note says why.
     Signalled,
-    /// It ended by itself; the note is `ok`, or the error. One that was killed or dropped has no such entry.
+    /// It ended by itself; the note is `ok`, or the error. One that was killed, or dropped, has no such entry.
     Ended,
     /// The worker was told that the result is stored.
     Stored,
@@ -26,10 +25,12 @@ pub enum Event {
 }
 
 /// One entry.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// What.
     pub event: Event,
+    /// When.
+    pub at: Moment,
     /// The job's id; empty for [`Event::Up`].
     pub job: String,
     /// The number of the attempt.
@@ -42,67 +43,97 @@ pub struct Entry {
     pub worker: String,
     /// The process.
     pub pid: u32,
-    /// By the machine's clock.
-    pub at_ms: u64,
     /// See [`Event`].
     pub note: String,
 }
 
-impl Entry {
-    /// An entry of this process, now.
-    pub fn now(event: Event, label: &str, worker: &str) -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            event,
-            job: String::new(),
-            attempt: 0,
-            token: 0,
-            label: label.to_owned(),
-            worker: worker.to_owned(),
-            pid: std::process::id(),
-            at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
-            note: String::new(),
-        }
-    }
+/// The histories of a test, read as they grow.
+#[derive(Debug)]
+pub struct Past {
+    reader: Reader,
+    read: usize,
+    entries: Vec<Entry>,
+    adds: HashMap<(Arc<str>, u64), Vec<String>>,
 }
 
-/// The file, open for appending.
-#[derive(Debug)]
-pub struct History(File);
-
-impl History {
-    /// Opens it, or makes it.
-    ///
-    /// # Errors
-    /// The file cannot be opened.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        OpenOptions::new().create(true).append(true).open(path).map(Self)
+impl Past {
+    /// In this folder.
+    pub fn new(folder: PathBuf) -> Self {
+        Self {
+            reader: Reader::new(folder),
+            read: 0,
+            entries: Vec::new(),
+            adds: HashMap::new(),
+        }
     }
 
-    /// Appends a line by one write, so that lines of several processes do not mix and a killed one leaves no half.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn append(&self, entry: &Entry) -> io::Result<()> {
-        let mut line = serde_json::to_vec(entry)?;
-        line.push(b'\n');
-        (&self.0).write_all(&line)
+    /// Everything that was recorded.
+    pub fn events(&mut self) -> Vec<Recorded> {
+        self.reader.read_on().unwrap().to_vec()
     }
 
-    /// All entries, in the order in which they were written. A file that is not there has none.
-    ///
-    /// # Errors
-    /// The file cannot be read, or holds something else.
-    pub fn read(path: &Path) -> io::Result<Vec<Entry>> {
-        let text = match std::fs::read_to_string(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            text => text?,
-        };
-        // What stands behind the last line's end is being written just now.
-        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
-        complete
-            .lines()
-            .map(|line| Ok(serde_json::from_str(line)?))
-            .collect()
+    /// All entries, in the order of their time.
+    pub fn entries(&mut self) -> &[Entry] {
+        let events = self.reader.read_on().unwrap();
+        for event in &events[self.read..] {
+            let entry = |event_of, job: &str, note: String| Entry {
+                event: event_of,
+                at: event.at,
+                job: job.to_owned(),
+                attempt: 0,
+                token: 0,
+                label: event.process.split('.').next().unwrap_or_default().to_owned(),
+                worker: String::new(),
+                pid: event.pid,
+                note,
+            };
+            match &event.what {
+                What::Up { worker } => self.entries.push(Entry {
+                    worker: worker.as_ref().map_or(String::new(), ToString::to_string),
+                    ..entry(Event::Up, "", String::new())
+                }),
+                What::Asked {
+                    call,
+                    ask: Ask::Add { jobs, .. },
+                } => {
+                    let ids = jobs.iter().map(|asked| asked.id.to_string()).collect();
+                    self.adds.insert((Arc::clone(&event.process), *call), ids);
+                }
+                What::Answered {
+                    call,
+                    answer: Answer::Added(made),
+                } => {
+                    let ids = self.adds.remove(&(Arc::clone(&event.process), *call));
+                    for (id, made) in ids.unwrap_or_default().iter().zip(made) {
+                        let outcome = match made {
+                            true => EnqueueOutcome::Created,
+                            false => EnqueueOutcome::Existing,
+                        };
+                        let note = format!("{outcome:?}");
+                        self.entries.push(entry(Event::Added, id, note));
+                    }
+                }
+                What::Run(run) => {
+                    let (event_of, note) = match &run.phase {
+                        Phase::Started => (Event::Started, String::new()),
+                        Phase::Signalled(why) => (Event::Signalled, why.clone()),
+                        Phase::Returned => (Event::Ended, "ok".to_owned()),
+                        Phase::Erred(error) => (Event::Ended, error.clone()),
+                        Phase::Stored => (Event::Stored, String::new()),
+                        Phase::Dropped => continue,
+                    };
+                    self.entries.push(Entry {
+                        attempt: run.attempt,
+                        token: run.token.0,
+                        worker: run.worker.to_string(),
+                        ..entry(event_of, run.id.as_str(), note)
+                    });
+                }
+                What::Began { .. } | What::Asked { .. } | What::Answered { .. } => {}
+            }
+        }
+        self.read = events.len();
+        self.entries.sort_by_key(|entry| entry.at);
+        &self.entries
     }
 }

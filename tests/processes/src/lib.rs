@@ -1,14 +1,27 @@
-//! What the test programs and the tests of this package share: two programs that a user could have written, a worker
-//! whose jobs say what it does and a publisher, and the history that both write.
+//! Programs that a user could have written, what starts, kills and freezes them, and what holds their deeds against the
+//! backend's records.
 //!
-//! - [`script`]: the payload, and the gates that jobs wait at;
-//! - [`history`]: one file to which every process of a test appends what it does.
+//! - [`script`]: the payload, what a job does step by step, and the gates that jobs wait at; [`load`]: many of them;
+//! - [`programs`]: a worker and a publisher, whose every call is recorded; [`connect`]: their backends;
+//! - [`process`]: a program that runs, with its signals; [`fleet`]: several workers; [`faketime`]: wrong clocks;
+//! - [`world`]: a backend with a namespace of its own, a folder, and the proof; [`history`]: what happened so far;
+//! - [`chance`]: what happens at random, with its seed.
 //!
-//! The tests are in `tests/processes`: they start these programs, kill and freeze them, and hold the history against
-//! the records in the backend.
+//! The tests are in `tests/processes`; the program `soak` ([`soak`]) does the same at random for as long as it is told.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails a test")]
+
+pub mod chance;
+pub mod connect;
+pub mod faketime;
+pub mod fleet;
 pub mod history;
+pub mod load;
+pub mod process;
+pub mod programs;
 pub mod script;
+pub mod soak;
+pub mod world;
 
 use oqron::Topic;
 
@@ -17,7 +30,7 @@ use crate::script::{Ran, Script};
 /// What the worker program works on.
 pub const PLAY: Topic<Script, Ran> = Topic::new("play");
 
-/// Names the history file to the programs.
+/// Names the folder of the histories to the programs.
 pub const HISTORY_VARIABLE: &str = "PROCESSES_HISTORY";
 /// Names the process: a short word for gates and messages.
 pub const LABEL_VARIABLE: &str = "PROCESSES_LABEL";

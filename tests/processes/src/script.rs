@@ -36,6 +36,8 @@ pub enum Step {
     Sleep(Duration),
     /// Blocks the thread that it is on until the gate is open.
     Block(Gate),
+    /// Blocks the thread that it is on for a while.
+    BlockFor(Duration),
     /// Reports how far it is.
     Progress(u8),
     /// Writes into the job's log.
@@ -46,6 +48,10 @@ pub enum Step {
     Panic,
     /// Ends the process, as a crash in C code would.
     Abort,
+    /// The same, until the job has stalled so often.
+    AbortUpTo(u32),
+    /// Takes memory until the process may have no more, and so ends it.
+    Allocate,
 }
 
 /// What a job ends with: who ran it.

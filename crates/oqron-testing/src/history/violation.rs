@@ -91,6 +91,8 @@ pub struct Summary {
     pub given_back: usize,
     /// Outcomes that were refused.
     pub refused: usize,
+    /// Jobs whose order was looked at: where one worker claimed one at a time.
+    pub in_order: usize,
 }
 
 impl fmt::Display for Summary {

@@ -2,7 +2,7 @@ use oqron_processes::history::Event;
 use oqron_processes::script::Step;
 use tokio::time::Instant;
 
-use crate::world::{LOCK_TTL, World, completed, eventually};
+use oqron_processes::world::{LOCK_TTL, World, completed, eventually};
 
 on_each_backend!(a_handler_that_blocks_every_thread_keeps_its_leases);
 
@@ -49,4 +49,5 @@ async fn a_handler_that_blocks_every_thread_keeps_its_leases(world: World) {
         assert!(!log.contains("presence of this worker broke"), "{log}");
     }
     first.stop().await;
+    assert_eq!(world.proven().await.stalls, 0);
 }

@@ -1,7 +1,8 @@
 use oqron::Config;
 
+use crate::each_backend::world;
 use crate::refusal::{SECRET, assert_refused};
-use crate::world::{Backend, World};
+use oqron_processes::world::Backend;
 
 #[tokio::test]
 async fn a_broken_url_is_refused_by_the_part_that_is_broken() {
@@ -51,7 +52,7 @@ fn a_url_of_no_backend_is_refused_with_those_that_there_are() {
 
 #[tokio::test]
 async fn a_program_with_a_broken_url_ends_and_says_so() {
-    let world = World::new(Backend::Sqlite).await;
+    let world = world(Backend::Sqlite).await;
     let mut worker = world
         .worker("worker")
         .env("OQRON_URL", "mysql://user:hunter2@localhost/app")

@@ -2,7 +2,7 @@ use oqron::{CancelOutcome, JobState, PublishError, TimelineKind};
 use oqron_processes::history::Event;
 use oqron_processes::script::Step;
 
-use crate::world::{PATIENCE, World, record, timeline};
+use oqron_processes::world::{PATIENCE, World, record, timeline};
 
 on_each_backend!(a_cancellation_from_another_process_fires_the_signal);
 
@@ -34,4 +34,5 @@ async fn a_cancellation_from_another_process_fires_the_signal(world: World) {
         CancelOutcome::AlreadyFinished(JobState::Cancelled)
     );
     worker.stop().await;
+    assert_eq!(world.proven().await.cancelled, 1);
 }

@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use oqron::{Context, Topic, Worker};
 
-use crate::process::Builder;
-use crate::world::{Backend, World};
+use crate::each_backend::world;
+use oqron_processes::process::Builder;
+use oqron_processes::world::Backend;
 
 /// Starts a worker that must not come up, and gives back what it said.
 async fn refused(worker: Builder) -> String {
@@ -21,7 +22,7 @@ fn assert_says(log: &str, parts: &[&str]) {
 
 #[tokio::test]
 async fn unknown_options_in_the_file_are_named_all_at_once() {
-    let world = World::new(Backend::Sqlite).await;
+    let world = world(Backend::Sqlite).await;
     let file = world.folder.path().join("oqron.toml");
     std::fs::write(&file, "call_timout = \"5s\"\n[limits]\npayload_max = 5\n").unwrap();
     let log = refused(world.worker("worker")).await;
@@ -54,7 +55,7 @@ async fn unknown_options_in_the_file_are_named_all_at_once() {
 
 #[tokio::test]
 async fn a_heartbeat_longer_than_the_ttl_is_refused_with_what_would_do() {
-    let world = World::new(Backend::Sqlite).await;
+    let world = world(Backend::Sqlite).await;
     let worker = world
         .worker("worker")
         .env("OQRON_WORKER_LOCK_TTL", "2s")
@@ -65,7 +66,7 @@ async fn a_heartbeat_longer_than_the_ttl_is_refused_with_what_would_do() {
 
 #[tokio::test]
 async fn a_missing_url_is_refused_with_where_to_write_it() {
-    let world = World::new(Backend::Sqlite).await;
+    let world = world(Backend::Sqlite).await;
     let log = refused(world.worker("worker").without("OQRON_URL")).await;
     assert_says(&log, &["url", "oqron.toml", "OQRON_URL"]);
 }
@@ -73,7 +74,7 @@ async fn a_missing_url_is_refused_with_where_to_write_it() {
 #[tokio::test]
 async fn a_topic_with_a_space_is_refused_on_both_sides() {
     const SPACED: Topic<u32, u32> = Topic::new("video encode");
-    let world = World::new(Backend::Sqlite).await;
+    let world = world(Backend::Sqlite).await;
     let queue = world.publisher.queue(SPACED);
     let added = queue.add(&1).await.unwrap_err().to_string();
     let many = queue.add_many([&1]).await.unwrap_err().to_string();

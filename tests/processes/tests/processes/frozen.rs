@@ -2,7 +2,7 @@ use oqron::TimelineKind;
 use oqron_processes::history::Event;
 use oqron_processes::script::Step;
 
-use crate::world::{World, completed, record, timeline};
+use oqron_processes::world::{World, completed, record, timeline};
 
 on_each_backend!(a_frozen_worker_cannot_overwrite_the_result_of_the_next);
 
@@ -14,7 +14,7 @@ async fn a_frozen_worker_cannot_overwrite_the_result_of_the_next(world: World) {
     let second = world.worker("second").start();
     second.says("working").await;
 
-    first.freeze();
+    assert!(first.freeze());
     gate.open_for("second").unwrap();
     let (ran, before) = completed(&job).await;
     assert_eq!((ran.label.as_str(), ran.attempt), ("second", 1));
@@ -38,4 +38,6 @@ async fn a_frozen_worker_cannot_overwrite_the_result_of_the_next(world: World) {
     let stored = world.entries_of(Event::Stored, &job);
     assert_eq!(stored.len(), 1, "both were told that their result is stored");
     assert_eq!((stored[0].pid, stored[0].token), (second.pid(), ran.token));
+    let summary = world.proven().await;
+    assert_eq!((summary.overlaps, summary.refused), (1, 1), "{summary}");
 }

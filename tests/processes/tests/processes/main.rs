@@ -1,28 +1,33 @@
-//! Tests that start real processes and hold what they did against what the backend recorded, on every backend.
+//! Tests that start real processes, on every backend, and hold what they did against what the backend recorded: each
+//! test under load ends with `World::proven`.
 //!
-//! - [`world`]: a namespace, a folder and a history of its own for each test;
-//! - [`process`]: a program under test, with its signals;
+//! - [`each_backend`]: each test on each backend;
 //! - [`refusal`]: what a program is told that cannot connect;
 //! - the rest: one file a behaviour.
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails a test")]
 
 #[macro_use]
-mod world;
-mod process;
+mod each_backend;
 mod refusal;
 
 mod blocked;
 mod broken_url;
 mod cancelled;
 mod chaos;
+mod clocks;
 mod configuration;
+mod freezes;
 mod frozen;
 mod killed;
+mod memory;
+mod order;
 mod password;
 mod poison;
 mod race;
 mod result;
+mod rolling;
+mod rough;
 mod schema;
 mod server_down;
 mod shutdown;

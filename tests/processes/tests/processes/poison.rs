@@ -3,8 +3,8 @@ use oqron_processes::history::Event;
 use oqron_processes::script::{Script, Step};
 use rustix::process::Signal;
 
-use crate::process::killed_by;
-use crate::world::{World, completed, eventually, record, timeline};
+use oqron_processes::process::killed_by;
+use oqron_processes::world::{World, completed, eventually, record, timeline};
 
 on_each_backend!(a_payload_that_kills_its_worker_becomes_a_dead_letter_while_others_are_done);
 
@@ -58,4 +58,10 @@ async fn a_payload_that_kills_its_worker_becomes_a_dead_letter_while_others_are_
     assert_eq!((tokens.len(), deaths), (3, 3), "it ran after it was given up");
     assert!(tokens.is_sorted_by(|a, b| a < b), "{tokens:?}");
     running.stop().await;
+    let summary = world.proven().await;
+    assert_eq!(
+        (summary.completed, summary.failed, summary.stalls),
+        (20, 1, 3),
+        "{summary}"
+    );
 }

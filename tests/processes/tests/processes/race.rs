@@ -5,11 +5,11 @@ use oqron_processes::PLAY;
 use oqron_processes::history::Event;
 use oqron_processes::script::Script;
 
-use crate::world::{World, eventually, record};
+use oqron_processes::world::{World, eventually, record};
 
 on_each_backend!(publishers_that_race_on_an_id_make_one_job_that_runs_once);
 
-const JOBS: usize = 100;
+const JOBS: u64 = 100;
 
 async fn publishers_that_race_on_an_id_make_one_job_that_runs_once(world: World) {
     let gate = world.gate("gate");
@@ -18,7 +18,7 @@ async fn publishers_that_race_on_an_id_make_one_job_that_runs_once(world: World)
     let workers =
         ["first", "second"].map(|label| world.worker(label).env("OQRON_WORKER_CONCURRENCY", "4").start());
     eventually("all processes", async || {
-        (world.entries(Event::Up).len() == 5).then_some(())
+        (world.count(Event::Up) == 5).then_some(())
     })
     .await;
 
@@ -27,7 +27,7 @@ async fn publishers_that_race_on_an_id_make_one_job_that_runs_once(world: World)
         let status = publisher.ended().await;
         assert!(status.success(), "{status}\n{}", publisher.log());
     }
-    world.completed(JOBS as u64).await;
+    world.completed(JOBS).await;
     for mut worker in workers {
         worker.stop().await;
     }
@@ -39,8 +39,8 @@ async fn publishers_that_race_on_an_id_make_one_job_that_runs_once(world: World)
             made.push(added.label);
         }
     }
-    assert_eq!(makers.len(), JOBS);
-    assert_eq!(world.counts().await.completed, JOBS as u64);
+    assert_eq!(makers.len() as u64, JOBS);
+    assert_eq!(world.counts().await.completed, JOBS);
     for (id, made_by) in makers {
         let job = world.queue().job(&id).unwrap();
         let record = record(&job).await;
@@ -56,4 +56,6 @@ async fn publishers_that_race_on_an_id_make_one_job_that_runs_once(world: World)
         let stored = world.entries_of(Event::Stored, &job).len();
         assert_eq!(stored, 1, "{id} ended more than once");
     }
+    let summary = world.proven().await;
+    assert_eq!((summary.stalls, summary.overlaps), (0, 0), "{summary}");
 }

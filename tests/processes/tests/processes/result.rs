@@ -5,7 +5,7 @@ use oqron::{FailureKind, PublishError, Retries};
 use oqron_processes::history::Event;
 use oqron_processes::script::{Script, Step};
 
-use crate::world::{PATIENCE, World, eventually, record};
+use oqron_processes::world::{PATIENCE, World, eventually, record};
 
 on_each_backend!(a_publisher_that_waits_is_given_the_result_of_another_process);
 
@@ -57,4 +57,6 @@ async fn a_publisher_that_waits_is_given_the_result_of_another_process(world: Wo
     assert_eq!(failure.kind, FailureKind::Panic);
     assert!(error.to_string().contains("the script says so"), "{error}");
     worker.stop().await;
+    let summary = world.proven().await;
+    assert_eq!((summary.completed, summary.failed), (1, 1), "{summary}");
 }

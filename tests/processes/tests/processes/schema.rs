@@ -5,8 +5,9 @@ use oqron::{Config, Error, JobId};
 use oqron_testing::servers::postgres_url;
 use tokio_postgres::NoTls;
 
+use crate::each_backend::world;
 use crate::refusal::assert_refused;
-use crate::world::{Backend, World};
+use oqron_processes::world::Backend;
 
 const NEWER: u64 = 999;
 
@@ -21,7 +22,7 @@ async fn assert_newer_is_refused(config: &Config, backend: &str) {
 
 #[tokio::test]
 async fn a_newer_sqlite_file_is_refused() {
-    let world = World::new(Backend::Sqlite).await;
+    let world = world(Backend::Sqlite).await;
     let path = world.folder.path().join("newer.db");
     let path = path.to_str().unwrap();
     let file = rusqlite::Connection::open(world.folder.path().join("jobs.db")).unwrap();
@@ -46,7 +47,7 @@ async fn a_newer_sqlite_file_is_refused() {
 
 #[tokio::test]
 async fn a_newer_redis_namespace_is_refused() {
-    let world = World::new(Backend::Redis).await;
+    let world = world(Backend::Redis).await;
     let client = redis::Client::open(world.config.url.expose()).unwrap();
     let mut newer = client.get_multiplexed_async_connection().await.unwrap();
     let key = format!("oqron:{{{}}}:schema", world.config.namespace);

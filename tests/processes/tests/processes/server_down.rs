@@ -3,8 +3,9 @@ use std::time::{Duration, Instant};
 
 use oqron::{Config, Error};
 
+use crate::each_backend::world;
 use crate::refusal::{SECRET, assert_refused};
-use crate::world::{Backend, World};
+use oqron_processes::world::Backend;
 
 fn listener() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -64,7 +65,7 @@ async fn an_sqlite_file_in_a_missing_folder_is_refused_and_the_folder_not_made()
 async fn a_program_whose_server_is_down_ends_and_says_so() {
     let (listener, address) = listener();
     drop(listener);
-    let world = World::new(Backend::Sqlite).await;
+    let world = world(Backend::Sqlite).await;
     for url in urls(&address) {
         let mut worker = world.worker("worker").env("OQRON_URL", url).start();
         assert_eq!(worker.ended().await.code(), Some(1));

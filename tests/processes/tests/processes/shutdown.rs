@@ -6,7 +6,7 @@ use oqron_processes::history::Event;
 use oqron_processes::script::{Script, Step};
 use tokio::time::Instant;
 
-use crate::world::{World, completed, eventually, record, timeline};
+use oqron_processes::world::{World, completed, eventually, record, timeline};
 
 on_each_backend!(
     a_worker_that_is_told_to_stop_under_load_loses_no_attempt_and_no_result,
@@ -78,6 +78,12 @@ async fn a_worker_that_is_told_to_stop_under_load_loses_no_attempt_and_no_result
         "{by_worker:?}"
     );
     drop(second);
+    let summary = world.proven().await;
+    assert_eq!(
+        (summary.stalls, summary.overlaps, summary.refused),
+        (0, 0, 0),
+        "{summary}"
+    );
 }
 
 async fn a_second_signal_ends_at_once(world: World) {

@@ -2,7 +2,7 @@ use oqron::{Codec, FailureKind, JobState, PublishError, TimelineKind, Topic};
 use oqron_processes::history::Event;
 use oqron_processes::script::{Ran, Script};
 
-use crate::world::{PATIENCE, World, completed, timeline};
+use oqron_processes::world::{PATIENCE, World, completed, timeline};
 
 on_each_backend!(a_payload_that_does_not_decode_goes_to_the_dead_letters_and_the_worker_goes_on);
 

@@ -44,7 +44,7 @@ pub(super) fn check(events: &[Event], records: &[Record], rules: &Rules) -> Resu
         count(job, rules, &mut summary);
     }
     tokens::check_topic(&jobs, &mut found);
-    order::check(events, &jobs, &mut found);
+    summary.in_order = order::check(events, &jobs, &mut found);
     if found.is_empty() { Ok(summary) } else { Err(found) }
 }
 

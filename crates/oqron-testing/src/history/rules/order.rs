@@ -17,7 +17,9 @@ struct First<'a> {
     given: &'a Given,
 }
 
-pub(super) fn check(events: &[Event], jobs: &Jobs, found: &mut Vec<Violation>) {
+/// Answers how many jobs the order was looked at for.
+pub(super) fn check(events: &[Event], jobs: &Jobs, found: &mut Vec<Violation>) -> usize {
+    let mut looked_at = 0;
     for topic in topics_of_one_worker(events) {
         let mut by_priority: BTreeMap<u32, Vec<First<'_>>> = BTreeMap::new();
         for job in jobs.jobs.values().filter(|job| job.topic == topic) {
@@ -32,9 +34,11 @@ pub(super) fn check(events: &[Event], jobs: &Jobs, found: &mut Vec<Violation>) {
             same.push(First { job, added, given });
         }
         for same in by_priority.into_values() {
+            looked_at += same.len();
             in_order(same, found);
         }
     }
+    looked_at
 }
 
 fn topics_of_one_worker(events: &[Event]) -> BTreeSet<TopicName> {

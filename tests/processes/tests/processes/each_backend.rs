@@ -1,0 +1,32 @@
+//! The programs of this package, and each test on each backend.
+
+use oqron_processes::world::{Backend, Programs, World};
+
+/// One test function for each backend out of `async fn name(world: World)`.
+macro_rules! on_each_backend {
+    ($($test:ident),+ $(,)?) => {
+        on_each_backend!(@backend sqlite Sqlite $($test)+);
+        on_each_backend!(@backend redis Redis $($test)+);
+        on_each_backend!(@backend postgres Postgres $($test)+);
+    };
+    (@backend $module:ident $backend:ident $($test:ident)+) => {
+        mod $module {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    let world = crate::each_backend::world(oqron_processes::world::Backend::$backend).await;
+                    super::$test(world).await;
+                }
+            )+
+        }
+    };
+}
+
+/// A world of its own for a test.
+pub(crate) async fn world(backend: Backend) -> World {
+    let programs = Programs {
+        worker: vec![env!("CARGO_BIN_EXE_test-worker").into()],
+        publisher: vec![env!("CARGO_BIN_EXE_test-publisher").into()],
+    };
+    World::new(backend, programs).await
+}
