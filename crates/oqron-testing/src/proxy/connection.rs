@@ -157,7 +157,7 @@ impl Pump<'_> {
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && !is_held => {
                     match self.deliver().await {
                         Ok(None) => {}
-                        Ok(Some(stop)) => return stop,
+                        Ok(Some(stop)) => return self.cut_at.map_or(stop, |(_, cut)| Stop::Cut(cut)),
                         Err(_) => return Stop::Cut(Cut::Reset),
                     }
                 }
@@ -167,7 +167,9 @@ impl Pump<'_> {
                         self.take(&buffer[..count]);
                     }
                     // A dead line does not say that its other end has gone.
-                    Err(_) if flow == Flow::Swallow => return Stop::Ended,
+                    Err(_) if flow == Flow::Swallow => {
+                        return self.cut_at.map_or(Stop::Ended, |(_, cut)| Stop::Cut(cut));
+                    }
                     Err(_) => return Stop::Cut(Cut::Reset),
                 },
                 () = sleep_until(cut_at.unwrap_or_else(Instant::now)), if cut_at.is_some() => {
