@@ -33,15 +33,26 @@ pub(crate) fn owner(path: &Path) -> Owner {
     }
 }
 
-/// Removes the file if its owner is gone; `also` goes before it. The lock is held meanwhile, so that a file which is just
-/// being made is not taken for one that was left: its maker waits, and finds that it must make another.
+/// A file that its owner has left. Its lock is held meanwhile, so that a file which is just being made is not taken for one
+/// that was left: its maker waits, and finds that it must make another.
 #[cfg(any(feature = "consume", test))]
-pub(crate) fn remove_if_gone(path: &Path, also: &Path) {
-    if let Ok(file) = File::open(path)
-        && file.try_lock().is_ok()
-    {
-        let _ = std::fs::remove_file(also);
-        let _ = std::fs::remove_file(path);
+pub(crate) struct Left<'a> {
+    path: &'a Path,
+    _file: File,
+}
+
+#[cfg(any(feature = "consume", test))]
+impl<'a> Left<'a> {
+    pub(crate) fn take(path: &'a Path) -> Option<Self> {
+        let file = File::open(path).ok()?;
+        file.try_lock().ok()?;
+        Some(Self { path, _file: file })
+    }
+
+    /// Removes it, and before it what belongs to it.
+    pub(crate) fn remove_with(self, other: &Path) {
+        let _ = std::fs::remove_file(other);
+        let _ = std::fs::remove_file(self.path);
     }
 }
 
@@ -104,27 +115,27 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_being_made_survives_those_who_tidy_up() {
+    fn a_file_that_is_being_made_survives_who_tidies_up() {
         let folder = tempfile::tempdir().unwrap();
-        let done = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                        for entry in std::fs::read_dir(folder.path()).unwrap().flatten() {
-                            remove_if_gone(&entry.path(), Path::new("/no/such/file"));
-                        }
-                    }
+        for n in 0..100 {
+            let path = folder.path().join(n.to_string());
+            std::fs::write(&path, "").unwrap();
+            let left = Left::take(&path).unwrap();
+            assert_eq!(owner(&path), Owner::Lives, "nobody else takes it meanwhile");
+            std::thread::scope(|scope| {
+                let (begins, began) = std::sync::mpsc::channel();
+                let path = path.clone();
+                let maker = scope.spawn(move || {
+                    begins.send(()).unwrap();
+                    let made = LockFile::make(path.clone()).unwrap();
+                    assert_eq!(owner(&path), Owner::Lives);
+                    made
                 });
-            }
-            for n in 0..2_000 {
-                let path = folder.path().join(n.to_string());
-                let lock = LockFile::make(path.clone()).unwrap();
-                let there = path.exists();
-                lock.remove();
-                done.store(!there || n == 1_999, std::sync::atomic::Ordering::Relaxed);
-                assert!(there, "the file of a living owner was removed");
-            }
-        });
+                began.recv().unwrap();
+                left.remove_with(Path::new("/no/such/file"));
+                maker.join().unwrap();
+            });
+            assert!(Left::take(&path).is_some(), "the maker has left it");
+        }
     }
 }

@@ -122,8 +122,11 @@ impl Post {
                 .file_stem()
                 .and_then(|name| name.to_str())
                 .is_some_and(|name| keep.contains(name));
-            if is_lock && !is_kept {
-                lock_file::remove_if_gone(&path, &path.with_extension("sock"));
+            if is_lock
+                && !is_kept
+                && let Some(left) = lock_file::Left::take(&path)
+            {
+                left.remove_with(&path.with_extension("sock"));
             }
         }
     }
