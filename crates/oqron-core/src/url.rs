@@ -12,7 +12,7 @@ use crate::Error;
 pub enum BackendKind {
     /// `sqlite:jobs.db`, `sqlite:///var/lib/jobs.db`
     Sqlite,
-    /// `redis://…`, `rediss://…`
+    /// `redis://…`, `rediss://…`, each with `+sentinel` or `+cluster` for several hosts
     Redis,
     /// `postgres://…`, `postgresql://…`
     Postgres,
@@ -40,14 +40,17 @@ impl BackendUrl {
             .map(|(scheme, _)| scheme.to_ascii_lowercase());
         let kind = match scheme.as_deref() {
             Some("sqlite") => BackendKind::Sqlite,
-            Some("redis" | "rediss") => BackendKind::Redis,
+            Some(
+                "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster"
+                | "rediss+cluster",
+            ) => BackendKind::Redis,
             Some("postgres" | "postgresql") => BackendKind::Postgres,
             Some("memory") => BackendKind::Memory,
             _ => {
                 return Err(Error::Invalid {
                     what: "url",
                     problem: format!(
-                        "{} names no backend; it starts with sqlite:, redis://, rediss://, postgres:// or memory:",
+                        "{} names no backend; it starts with sqlite:, redis://, rediss://, redis+sentinel://, redis+cluster://, postgres:// or memory:",
                         scheme.map_or_else(
                             || "a text without a scheme".into(),
                             |scheme| format!("{scheme:?}")
@@ -117,6 +120,8 @@ mod tests {
             "postgres://u:hun@ter2@db:5432/app?password=hunter2",
             "postgres://u:hun/ter2@db/app",
             "rediss://:hunter2@h",
+            "redis+sentinel://u:hunter2@a:1,b:2/0?master=m&sentinel_password=hunter2",
+            "rediss+cluster://:hunter2@a:1,b:2",
         ] {
             let url = BackendUrl::new(text).unwrap();
             for shown in [

@@ -49,6 +49,9 @@ pub(crate) fn from_redis(backend: &str, action: &'static str, error: &RedisError
         _ if text.contains("certificate") => denied(&format!(
             "{text}; name the authority that signed it: rediss://…?ca=/path/to/ca.pem"
         )),
+        ErrorKind::MasterNameNotFoundBySentinel => unavailable(format!(
+            "no sentinel names a master that answers ({text}); is the name behind ?master= right, and is a fail-over under way?"
+        )),
         ErrorKind::Io => unavailable(format!(
             "{text}; is Redis running there, and is the address right?"
         )),

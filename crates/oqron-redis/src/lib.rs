@@ -6,7 +6,7 @@
 //!   program that only publishes holds no statement of a worker;
 //! - `keys`, `job`, `record`: where a job lies, how it is packed, and how it is read;
 //! - `script`, `lua/`: the scripts. Each is put together from shared files (`topic`, `run`, `steps`, `wake`, …) and a body;
-//! - `server`, `address`, `listen`: connections, the time limit of each call;
+//! - `server`, `address`, `dial`, `listen`: connections (to one server, by sentinels, to a cluster), the time limit of each call;
 //! - `reply`, `error`: what comes back.
 //!
 //! The layout is described in `lua/topic.lua`, `lua/run.lua` and `job`; why it is so, with figures, in
@@ -16,6 +16,8 @@
 
 #[cfg(any(feature = "publish", feature = "consume", feature = "operate"))]
 mod address;
+#[cfg(any(feature = "publish", feature = "consume", feature = "operate"))]
+mod dial;
 #[cfg(any(feature = "publish", feature = "consume", feature = "operate"))]
 mod error;
 #[cfg(any(feature = "publish", feature = "consume", feature = "operate"))]

@@ -37,7 +37,6 @@ pub(crate) fn text(value: Value) -> Result<String, Error> {
 }
 
 /// A field of what `INFO` answers.
-#[cfg(feature = "consume")]
 pub(crate) fn info_field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines()
         .filter_map(|line| line.split_once(':'))

@@ -7,16 +7,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{
-    self, AsyncConnectionConfig, Cmd, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
-};
-use deadpool_redis::{Connection, Manager, Pool, PoolError, Runtime, TimeoutType};
+use deadpool::Runtime;
+use deadpool::managed::{Object, Pool, PoolError, TimeoutType};
+use deadpool_redis::redis::{self, Cmd, RedisError, Value};
 use oqron_core::{Config, Error};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::address::read_url;
+use crate::dial::{Dialer, Wire};
 use crate::error::from_redis;
 use crate::keys::Keys;
 use crate::reply;
@@ -35,9 +34,7 @@ pub(crate) struct Server {
     pub(crate) keys: Keys,
     pub(crate) call_timeout: Duration,
     pub(crate) name: String,
-    #[cfg(any(feature = "publish", feature = "consume"))]
-    pub(crate) info: deadpool_redis::redis::ConnectionInfo,
-    pool: Pool,
+    pool: Pool<Dialer>,
     lines: [Line; CONNECTIONS],
     next: AtomicUsize,
 }
@@ -52,21 +49,17 @@ struct Line {
 /// The number tells a connection that failed from the one that has replaced it.
 struct Held {
     number: u64,
-    connection: Connection,
+    connection: Object<Dialer>,
 }
 
 impl Server {
     /// Reads the URL, connects, and checks the versions of the server and of what is stored.
     pub(crate) async fn connect(config: &Config) -> Result<Self, Error> {
-        let info = read_url(&config.url)?;
+        let address = read_url(&config.url)?;
         let name = config.url.redacted();
-        let setup = |error: RedisError| from_redis(&name, "connect", &error);
-        // Each call has its own limit, which covers waiting for a connection as well.
-        let limits = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(config.call_timeout))
-            .set_response_timeout(None);
-        let manager = Manager::new_with_config(info.clone(), limits).map_err(setup)?;
-        let pool = Pool::builder(manager)
+        let dialer = Dialer::new(address, config.call_timeout)
+            .map_err(|error| from_redis(&name, "connect", &error))?;
+        let pool = Pool::builder(dialer)
             .max_size(CONNECTIONS)
             .wait_timeout(Some(config.call_timeout))
             .create_timeout(Some(config.call_timeout))
@@ -81,8 +74,6 @@ impl Server {
             keys: Keys::new(config.namespace.clone()),
             call_timeout: config.call_timeout,
             name,
-            #[cfg(any(feature = "publish", feature = "consume"))]
-            info: info.clone(),
             pool,
             lines: std::array::from_fn(|_| Line {
                 connection: Mutex::new(None),
@@ -98,16 +89,12 @@ impl Server {
     /// HELLO answers the version without any right beyond that to connect; servers without it are too old.
     async fn check_server_version(&self) -> Result<(), Error> {
         const ACTION: &str = "ask for its version";
-        let too_old = |version: &str| Error::Invalid {
-            what: "url",
-            problem: format!(
-                "{} is Redis {version}, and Oqron needs {OLDEST_MAJOR} or newer",
-                self.name
-            ),
-        };
+        if self.dialer().is_cluster() {
+            return self.check_node_versions(ACTION).await;
+        }
         let answer = match self.command(ACTION, redis::cmd("HELLO")).await {
             Err(Error::Backend { problem, .. }) if problem.to_lowercase().contains("unknown command") => {
-                return Err(too_old("older than 6"));
+                return Err(self.too_old("older than 6"));
             }
             answer => answer?,
         };
@@ -117,14 +104,50 @@ impl Server {
             .find(|(name, _)| name == "version")
             .map(|(_, value)| value);
         let version = version.map_or_else(|| Ok(String::new()), reply::text)?;
+        self.check_version(&version)
+    }
+
+    /// In a cluster a call without a key goes to any node, and each may be of another version.
+    async fn check_node_versions(&self, action: &'static str) -> Result<(), Error> {
+        for info in self.info(action, "server").await? {
+            self.check_version(reply::info_field(&info, "redis_version").unwrap_or_default())?;
+        }
+        Ok(())
+    }
+
+    fn check_version(&self, version: &str) -> Result<(), Error> {
         let major = version
             .split('.')
             .next()
             .and_then(|major| major.parse::<u32>().ok());
         match major {
-            Some(major) if major < OLDEST_MAJOR => Err(too_old(&version)),
+            Some(major) if major < OLDEST_MAJOR => Err(self.too_old(version)),
             _ => Ok(()),
         }
+    }
+
+    fn too_old(&self, version: &str) -> Error {
+        Error::Invalid {
+            what: "url",
+            problem: format!(
+                "{} is Redis {version}, and Oqron needs {OLDEST_MAJOR} or newer",
+                self.name
+            ),
+        }
+    }
+
+    /// A section of `INFO`: one text, or in a cluster one of each node that takes writes.
+    pub(crate) async fn info(&self, action: &'static str, section: &str) -> Result<Vec<String>, Error> {
+        let mut command = redis::cmd("INFO");
+        command.arg(section);
+        match self.command(action, command).await? {
+            Value::Map(nodes) => nodes.into_iter().map(|(_, text)| reply::text(text)).collect(),
+            text => Ok(vec![reply::text(text)?]),
+        }
+    }
+
+    pub(crate) fn dialer(&self) -> &Dialer {
+        self.pool.manager()
     }
 
     async fn check_schema(&self) -> Result<(), Error> {
@@ -172,9 +195,9 @@ impl Server {
                 Ok(Err(error)) => return Err(self.pool_error(action, error)),
                 Err(_) => return Err(self.timeout(action)),
             };
-            match timeout_at(deadline, send(&mut connection, command, script)).await {
+            match timeout_at(deadline, connection.send(command, script)).await {
                 Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) if error.is_io_error() || error.is_unrecoverable_error() => {
+                Ok(Err(error)) if is_lost(&error) => {
                     line.close(number);
                     if is_fresh || repeats_left == 0 {
                         return Err(from_redis(&self.name, action, &error));
@@ -191,7 +214,7 @@ impl Server {
         }
     }
 
-    async fn open(&self, line: &Line) -> Result<(u64, MultiplexedConnection, bool), PoolError> {
+    async fn open(&self, line: &Line) -> Result<(u64, Wire, bool), PoolError<RedisError>> {
         static NUMBERS: AtomicUsize = AtomicUsize::new(0);
         if let Some((number, connection)) = line.current() {
             return Ok((number, connection, false));
@@ -205,7 +228,7 @@ impl Server {
             return Ok((number, connection, false));
         }
         let connection = self.pool.get().await?;
-        let shared: MultiplexedConnection = (*connection).clone();
+        let shared: Wire = (*connection).clone();
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed) as u64;
         *line.held() = Some(Held { number, connection });
         Ok((number, shared, true))
@@ -219,7 +242,7 @@ impl Server {
         }
     }
 
-    fn pool_error(&self, action: &'static str, error: PoolError) -> Error {
+    fn pool_error(&self, action: &'static str, error: PoolError<RedisError>) -> Error {
         match error {
             PoolError::Backend(error) => from_redis(&self.name, action, &error),
             PoolError::Timeout(TimeoutType::Create) => Error::Unavailable {
@@ -240,21 +263,9 @@ impl Server {
     }
 }
 
-async fn send(
-    connection: &mut MultiplexedConnection,
-    command: &Cmd,
-    script: Option<&Script>,
-) -> RedisResult<Value> {
-    let answer = command.query_async::<Value>(connection).await;
-    match (answer, script) {
-        (Err(error), Some(script)) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-            let mut load = redis::cmd("SCRIPT");
-            load.arg("LOAD").arg(script.source);
-            load.query_async::<Value>(connection).await?;
-            command.query_async(connection).await
-        }
-        (answer, _) => answer,
-    }
+/// Whether another connection may do better: it broke, or the server is no master any more.
+fn is_lost(error: &RedisError) -> bool {
+    error.is_io_error() || error.is_unrecoverable_error() || error.code() == Some("READONLY")
 }
 
 impl Line {
@@ -265,7 +276,7 @@ impl Line {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn current(&self) -> Option<(u64, MultiplexedConnection)> {
+    fn current(&self) -> Option<(u64, Wire)> {
         let held = self.held();
         held.as_ref()
             .map(|held| (held.number, (*held.connection).clone()))
@@ -274,7 +285,7 @@ impl Line {
     fn close(&self, number: u64) {
         let mut held = self.held();
         if let Some(failed) = held.take_if(|held| held.number == number) {
-            drop(Connection::take(failed.connection));
+            drop(Object::take(failed.connection));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Settings of the server that would lose jobs: said once, when somebody who works connects.
 
-use deadpool_redis::redis::{self, Value};
+use deadpool_redis::redis;
 
 use crate::reply;
 use crate::server::Server;
@@ -53,10 +53,8 @@ async fn from_config(server: &Server) -> Option<Settings> {
 async fn from_info(server: &Server) -> Settings {
     let mut texts = String::new();
     for section in ["memory", "persistence"] {
-        let mut command = redis::cmd("INFO");
-        command.arg(section);
-        let answer = server.command(ACTION, command).await.unwrap_or(Value::Nil);
-        texts += &reply::text(answer).unwrap_or_default();
+        let nodes = server.info(ACTION, section).await.unwrap_or_default();
+        texts += &nodes.into_iter().next().unwrap_or_default();
     }
     Settings {
         maxmemory: reply::info_field(&texts, "maxmemory").and_then(|value| value.parse().ok()),

@@ -1,5 +1,6 @@
 //! What a compute node needs: joining, turns, heartbeats, sweeping, and named locks.
 
+mod channel;
 mod durability;
 mod heartbeat;
 mod lease;
@@ -29,6 +30,7 @@ static SWEEP: LazyScript = script!(" flags=allow-oom", "topic", "run", "steps", 
 #[derive(Clone, Debug)]
 pub struct RedisConsume {
     server: Arc<Server>,
+    runs: Arc<sight::Runs>,
     /// Somebody was told why nobody can be seen.
     blindness_told: Arc<AtomicBool>,
 }
@@ -45,6 +47,7 @@ impl RedisConsume {
         durability::warn_of_losses(&server).await;
         Ok(Self {
             server: Arc::new(server),
+            runs: Arc::default(),
             blindness_told: Arc::default(),
         })
     }
@@ -79,7 +82,7 @@ impl Consume for RedisConsume {
     }
 
     async fn look(&self, worker: &WorkerId, topics: &[TopicName]) -> Result<Option<Sight>, Error> {
-        match sight::look(&self.server, worker, topics).await {
+        match sight::look(&self.server, &self.runs, worker, topics).await {
             Err(error) if forbids(&error) => {
                 self.tell_of_blindness(&error);
                 Ok(None)

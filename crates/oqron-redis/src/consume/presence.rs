@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_redis::redis::aio::{PubSubSink, PubSubStream};
-use deadpool_redis::redis::{self, Msg, Value};
-use futures::StreamExt;
+use deadpool_redis::redis::{self, Msg};
 use oqron_core::{Error, JobId, JobRef, Message, Presence, TopicName, WorkerInfo};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
+use super::channel::Channel;
 use super::heartbeat::seen;
 use super::sight::may_look;
 use crate::error::corrupt;
@@ -20,13 +19,11 @@ static LEAVE_TOPIC: LazyScript = script!(" flags=allow-oom", "topic", "leave_top
 
 /// A connection whose other end is gone without a word shows only when something is sent.
 const PING_EVERY: Duration = Duration::from_secs(5);
-const ACTION: &str = "listen for messages to this worker";
 
 pub(super) struct RedisPresence {
     server: Arc<Server>,
     worker: WorkerInfo,
-    sink: PubSubSink,
-    stream: PubSubStream,
+    channel: Channel,
     pings: Interval,
     is_seen: bool,
 }
@@ -36,9 +33,7 @@ impl RedisPresence {
     pub(super) async fn join(server: Arc<Server>, worker: &WorkerInfo) -> Result<Self, Error> {
         let description = serde_json::to_string(worker)
             .map_err(|error| corrupt("a worker's description", error.to_string()))?;
-        let (mut sink, stream) = server.listen(ACTION).await?.split();
-        let channel = server.keys.worker_channel(&worker.id);
-        server.limited(ACTION, sink.subscribe(channel)).await?;
+        let channel = Channel::open(server.clone(), server.keys.worker_channel(&worker.id)).await?;
         let (is_seen, ()) = futures::try_join!(
             may_look(&server, &worker.id),
             seen(&server, &worker.id, &description)
@@ -48,8 +43,7 @@ impl RedisPresence {
         Ok(Self {
             server,
             worker: worker.clone(),
-            sink,
-            stream,
+            channel,
             pings,
             is_seen,
         })
@@ -61,17 +55,11 @@ impl Presence for RedisPresence {
     async fn next(&mut self) -> Result<Message, Error> {
         loop {
             tokio::select! {
-                message = self.stream.next() => match message {
-                    None => return Err(self.server.connection_closed(ACTION)),
-                    Some(message) => match read(&message) {
-                        Some(message) => return Ok(message),
-                        None => tracing::warn!("a message on this worker's channel is not one of Oqron's"),
-                    },
+                message = self.channel.next() => match read(&message?) {
+                    Some(message) => return Ok(message),
+                    None => tracing::warn!("a message on this worker's channel is not one of Oqron's"),
                 },
-                // A ping that is dropped half way is made up for by the next. A subscribed connection answers with a list.
-                _ = self.pings.tick() => {
-                    self.server.limited(ACTION, self.sink.ping::<Value>()).await?;
-                }
+                _ = self.pings.tick() => self.channel.ping().await?,
             }
         }
     }
@@ -80,7 +68,7 @@ impl Presence for RedisPresence {
         self.is_seen
     }
 
-    async fn leave(mut self: Box<Self>) -> Result<(), Error> {
+    async fn leave(self: Box<Self>) -> Result<(), Error> {
         const ACTION: &str = "leave";
         let keys = &self.server.keys;
         for topic in &self.worker.topics {
@@ -93,8 +81,7 @@ impl Presence for RedisPresence {
         let mut forget = redis::cmd("ZREM");
         forget.arg(keys.seen()).arg(self.worker.id.as_str());
         self.server.command(ACTION, forget).await?;
-        let channel = keys.worker_channel(&self.worker.id);
-        self.server.limited(ACTION, self.sink.unsubscribe(channel)).await
+        self.channel.close().await
     }
 }
 

@@ -1,7 +1,8 @@
 //! What can be seen of other workers: those that joined, did not leave, and have no listener on their own channel.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::{self, Value};
 use futures::future::try_join_all;
@@ -26,9 +27,15 @@ const HOLDERS_MAX: usize = 1_000;
 /// One round trip while all are present. Where somebody is missed, two more tell who has joined, and what is held.
 ///
 /// The caller tells by [`forbids`] whether an error means that nobody can look here.
-pub(super) async fn look(server: &Server, worker: &WorkerId, topics: &[TopicName]) -> Result<Sight, Error> {
+pub(super) async fn look(
+    server: &Server,
+    runs: &Runs,
+    worker: &WorkerId,
+    topics: &[TopicName],
+) -> Result<Sight, Error> {
     let holders = try_join_all(topics.iter().map(|topic| holders(server, worker, topic)));
-    let (holders, server_up) = futures::try_join!(holders, server_up(server))?;
+    let (holders, found) = futures::try_join!(holders, runs_of(server))?;
+    let server_up = runs.up(found, Instant::now());
     let others = holders.iter().any(|holders| holders.others);
     let missed: BTreeSet<&str> = holders.iter().flat_map(Holders::missed).collect();
     let mut absent = Vec::new();
@@ -108,23 +115,60 @@ async fn leases(server: &Server, topic: &TopicName, workers: Vec<&str>) -> Resul
 }
 
 /// The server takes the difference of two times in whole seconds, which can be one too many. One less, and it is never
-/// taken for older than it is.
-async fn server_up(server: &Server) -> Result<Duration, Error> {
-    let mut command = redis::cmd("INFO");
-    command.arg("server");
-    let info = reply::text(server.command(ACTION, command).await?)?;
-    let seconds =
-        reply::info_field(&info, "uptime_in_seconds").and_then(|seconds| seconds.parse::<u64>().ok());
-    seconds
-        .map(|seconds| Duration::from_secs(seconds.saturating_sub(1)))
-        .ok_or_else(|| corrupt("an answer", "INFO server tells no uptime_in_seconds"))
+/// taken for older than it is. In a cluster the youngest node counts.
+async fn runs_of(server: &Server) -> Result<Vec<(String, Duration)>, Error> {
+    let read = |info: String| {
+        let seconds =
+            reply::info_field(&info, "uptime_in_seconds").and_then(|seconds| seconds.parse::<u64>().ok());
+        let run = reply::info_field(&info, "run_id").unwrap_or_default().to_owned();
+        seconds
+            .map(|seconds| (run, Duration::from_secs(seconds.saturating_sub(1))))
+            .ok_or_else(|| corrupt("an answer", "INFO server tells no uptime_in_seconds"))
+    };
+    server
+        .info(ACTION, "server")
+        .await?
+        .into_iter()
+        .map(read)
+        .collect()
+}
+
+/// Which runs of which servers this process has looked at. A fail-over moves every presence to a server that may have been up
+/// for long, so what counts is also for how long it has been the one that answers.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    known: Mutex<Option<Known>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    runs: Vec<String>,
+    /// `None` for the first that were seen: of what was before them nothing is known.
+    since: Option<Instant>,
+}
+
+impl Runs {
+    fn up(&self, mut runs: Vec<(String, Duration)>, now: Instant) -> Duration {
+        runs.sort();
+        let youngest = runs.iter().map(|(_, up)| *up).min().unwrap_or_default();
+        let runs: Vec<String> = runs.into_iter().map(|(run, _)| run).collect();
+        // It is whole at every moment, so a panic elsewhere has not spoilt it.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = match known.take() {
+            None => None,
+            Some(known) if known.runs == runs => known.since,
+            Some(_) => Some(now),
+        };
+        *known = Some(Known { runs, since });
+        since.map_or(youngest, |since| youngest.min(now - since))
+    }
 }
 
 /// Whether this user of the server may look. Asked when a worker joins, which has a listener then.
 pub(super) async fn may_look(server: &Server, worker: &WorkerId) -> Result<bool, Error> {
     let mut command = redis::cmd("PUBSUB");
     command.arg("NUMSUB").arg(server.keys.worker_channel(worker));
-    match futures::try_join!(server.command(ACTION, command), server_up(server)) {
+    match futures::try_join!(server.command(ACTION, command), runs_of(server)) {
         Ok(_) => Ok(true),
         Err(error) if forbids(&error) => Ok(false),
         Err(error) => Err(error),
@@ -158,4 +202,29 @@ async fn reclaim_of_topic(server: &Server, topic: &TopicName, leases: &[&AbsentL
             .await?,
     )?;
     Ok(u32::try_from(ended).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_takes_over_is_as_young_as_its_office() {
+        let (runs, start) = (Runs::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let up = |names: &[(&str, u64)], now| {
+            let found = names
+                .iter()
+                .map(|(name, up)| ((*name).to_owned(), Duration::from_secs(*up)));
+            runs.up(found.collect(), now).as_secs()
+        };
+        assert_eq!(up(&[("a", 500)], at(0)), 500);
+        assert_eq!(up(&[("a", 510)], at(10)), 510);
+        assert_eq!(up(&[("b", 900)], at(20)), 0);
+        assert_eq!(up(&[("b", 915)], at(35)), 15);
+        assert_eq!(up(&[("b", 7)], at(37)), 7);
+        assert_eq!(up(&[("b", 8), ("c", 1000)], at(38)), 0);
+        assert_eq!(up(&[("c", 1012), ("b", 20)], at(50)), 12);
+        assert_eq!(up(&[("b", 5000), ("c", 6000)], at(5000)), 4962);
+    }
 }
