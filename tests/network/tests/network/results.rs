@@ -65,7 +65,8 @@ async fn a_wait_for_a_result_outlasts_an_outage_in_which_the_job_ends(world: Wor
 }
 
 async fn a_wait_for_a_result_notices_that_its_connections_died_without_a_word(world: World) {
-    let line = world.line().await;
+    let mut line = world.line().await;
+    line.config.call_timeout = Duration::from_millis(500);
     let payload = marker("payload");
     let (job, wait) = waits(&world, &line, &payload).await;
     line.proxy.strand();
