@@ -16,6 +16,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::address::Address;
 use crate::error::{Attempt, leaves_connection_usable};
+use crate::hosts::EachHost;
 use crate::statement::{Statement, for_schema};
 use crate::topics::Topics;
 
@@ -71,7 +72,7 @@ impl Database {
     /// Connects, checks the server's version and brings the schema up to date.
     pub(crate) async fn open(config: &Config) -> Result<Arc<Self>, Error> {
         let Address {
-            mut driver,
+            driver,
             trust,
             schema,
             prepared,
@@ -81,11 +82,6 @@ impl Database {
         let tls = crate::tls::connector(&trust)?;
         // A little less than the caller waits, so that the server's own answer comes first and its locks are free.
         let timeout_ms = (config.call_timeout.as_millis() * 95 / 100).clamp(1, i32::MAX as u128);
-        let hosts = driver.get_hosts().len().max(driver.get_hostaddrs().len());
-        if hosts > 1 && driver.get_connect_timeout().is_none() {
-            // A host that does not answer must leave time for the next.
-            driver.connect_timeout(config.call_timeout / (hosts as u32 + 1));
-        }
         let mut pooled = driver.clone();
         let mut begin = "begin isolation level read committed".to_owned();
         if prepared {
@@ -107,9 +103,13 @@ impl Database {
                 begin.push_str(plan);
             }
         }
-        let manager = Manager::from_config(
+        let each_host = EachHost {
+            tls: tls.clone(),
+            call_timeout: config.call_timeout,
+        };
+        let manager = Manager::from_connect(
             pooled,
-            tls.clone(),
+            each_host,
             ManagerConfig {
                 recycling_method: RecyclingMethod::Fast,
             },
@@ -211,7 +211,8 @@ impl Database {
         Error,
     > {
         let attempt = self.attempt("open a listening connection");
-        tokio::time::timeout(self.call_timeout, self.driver.connect(self.tls.clone()))
+        let connecting = crate::hosts::connect(&self.driver, &self.tls, self.call_timeout);
+        tokio::time::timeout(self.call_timeout, connecting)
             .await
             .map_err(|_| attempt.timed_out())?
             .map_err(|error| attempt.of_driver(&error))
@@ -253,8 +254,12 @@ impl Connection<'_> {
                 Ok(value)
             }
             Ok(Err(error)) => {
-                self.unusable
-                    .store(!leaves_connection_usable(&error), Ordering::Relaxed);
+                let is_usable = leaves_connection_usable(&error);
+                self.unusable.store(!is_usable, Ordering::Relaxed);
+                if !is_usable {
+                    // What ended this connection has often ended the idle ones too, and nobody has noticed yet.
+                    self.database.pool.retain(|_, _| false);
+                }
                 Err(self.attempt.of_driver(&error))
             }
             Err(_) => Err(self.attempt.timed_out()),

@@ -5,7 +5,7 @@
 //!
 //! In the order in which a call meets them:
 //! - [`address`], `tls`: the URL and what it may say;
-//! - `database`, `statement`, `error`, `migrate`: connections, deadlines, statements, the schema;
+//! - `database`, `hosts`, `statement`, `error`, `migrate`: connections, deadlines, statements, the schema;
 //! - `topics`, `record`, `records`: what all three sides share;
 //! - `publish`, `watch`: adding jobs, waiting for their end;
 //! - `consume`, `durability`, `turn`, `marks`, `due`, `heartbeat`, `presence`, `sight`, `wait`, `untold`, `locks`: what a worker needs. Why claims
@@ -30,6 +30,7 @@ mod durability;
 mod error;
 #[cfg(feature = "consume")]
 mod heartbeat;
+mod hosts;
 #[cfg(any(feature = "publish", feature = "consume"))]
 mod listen;
 #[cfg(feature = "consume")]

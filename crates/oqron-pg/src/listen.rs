@@ -49,6 +49,15 @@ impl Listening {
         Ok(listening)
     }
 
+    /// Asks whether the connection still carries anything: one that died without a word would stay silent for ever.
+    pub(crate) async fn ping(&self, database: &Database) -> Result<(), Error> {
+        let attempt = database.attempt("ask whether the listening connection lives");
+        tokio::time::timeout(database.call_timeout, self.client.batch_execute(""))
+            .await
+            .map_err(|_| attempt.timed_out())?
+            .map_err(|error| attempt.of_driver(&error))
+    }
+
     /// The next message; `None` when the connection is gone. Loses nothing when it is dropped.
     pub(crate) async fn next(&mut self) -> Option<String> {
         self.messages.recv().await

@@ -133,9 +133,9 @@ impl Publish for PgPublish {
         let mut next = None;
         for (job, answer) in jobs.iter().zip(&enqueued) {
             match (answer.outcome, job.options.start) {
-                (EnqueueOutcome::Existing, _) => {}
-                (EnqueueOutcome::Created, Start::Now) => due += 1,
-                (EnqueueOutcome::Created, start) => {
+                // Perhaps it was made by the same add, whose answer was lost before anybody was woken.
+                (EnqueueOutcome::Existing | EnqueueOutcome::Created, Start::Now) => due += 1,
+                (EnqueueOutcome::Existing | EnqueueOutcome::Created, start) => {
                     let at = match start {
                         Start::At(time) => time,
                         // By this machine's clock: it only decides whether a sleeper is woken to look again.

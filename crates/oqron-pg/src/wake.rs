@@ -2,7 +2,9 @@
 
 use std::sync::PoisonError;
 
-use crate::database::{Connection, Database};
+use oqron_core::Error;
+
+use crate::database::{Connection, Database, Param};
 use crate::statement::statement;
 
 statement!(WAKE, "sql/shared/wake.sql", [INT4, INT4, INT8, INT8, INT8]);
@@ -36,10 +38,13 @@ impl Database {
         };
         // Waiters registered in a transaction that committed late stand below the mark for a moment.
         let since = (mark - 1_000).max(0);
-        match connection
-            .query(&WAKE, &[&topic, &jobs, &run_at, &since, &but])
-            .await
-        {
+        let params: [Param<'_>; 5] = [&topic, &jobs, &run_at, &since, &but];
+        let mut answer = connection.query(&WAKE, &params).await;
+        if answer.as_ref().is_err_and(Error::is_transient) {
+            // Somebody may wait for this one: once more, over another connection.
+            answer = self.query("wake a worker", &WAKE, &params).await;
+        }
+        match answer {
             Ok(rows) => {
                 if let (None, Some(Ok(next))) = (run_at, rows.first().map(|row| row.try_get(0))) {
                     let mut marks = self.wake_marks.lock().unwrap_or_else(PoisonError::into_inner);

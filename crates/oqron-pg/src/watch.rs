@@ -8,7 +8,7 @@ use oqron_core::{Error, Finished, JobRef};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::database::Database;
+use crate::database::{Database, Param};
 use crate::listen::Listening;
 use crate::statement::statement;
 
@@ -18,6 +18,8 @@ statement!(WATCH, "sql/publish/watch.sql", [INT4, TEXT, TEXT, INT8]);
 const REREAD_AFTER: Duration = Duration::from_secs(5);
 /// The same where there are no notifications.
 const REREAD_AFTER_WITHOUT_CHANNEL: Duration = Duration::from_secs(1);
+/// After a failure that may pass.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// Each look registers anew for this long, so that what a dropped future leaves behind ends by itself.
 const WATCH_MS: i64 = 15_000;
 
@@ -98,24 +100,31 @@ impl Watch {
         loop {
             // Before the look, so that an end between the two is not missed.
             let told = ticket.notify.notified();
-            let reread_after = if self.database.prepared {
-                self.listen().await?;
-                self.database
-                    .query(
-                        action,
-                        &WATCH,
-                        &[&topic, &job.id.as_str(), &self.channel, &WATCH_MS],
-                    )
-                    .await?;
-                REREAD_AFTER
-            } else {
-                REREAD_AFTER_WITHOUT_CHANNEL
+            let look_again_after = match self.look(job, topic).await {
+                Ok(Some(finished)) => return Ok(finished),
+                Ok(None) if self.database.prepared => REREAD_AFTER,
+                Ok(None) => REREAD_AFTER_WITHOUT_CHANNEL,
+                // The caller says how long it waits, whatever becomes of the connection meanwhile.
+                Err(error) if error.is_transient() => {
+                    tracing::debug!(%error, %job, "could not look whether the job has ended; trying again");
+                    LOOK_AGAIN_AFTER
+                }
+                Err(error) => return Err(error),
             };
-            if let Some(finished) = Finished::of(self.database.find(job).await?.as_ref()) {
-                return Ok(finished);
-            }
-            let _ = tokio::time::timeout(reread_after, told).await;
+            let _ = tokio::time::timeout(look_again_after, told).await;
         }
+    }
+
+    /// Registers for the notification, and looks whether it would come too late.
+    async fn look(&self, job: &JobRef, topic: i32) -> Result<Option<Finished>, Error> {
+        if self.database.prepared {
+            self.listen().await?;
+            let watch: [Param<'_>; 4] = [&topic, &job.id.as_str(), &self.channel, &WATCH_MS];
+            self.database
+                .query("wait for the end of a job", &WATCH, &watch)
+                .await?;
+        }
+        Ok(Finished::of(self.database.find(job).await?.as_ref()))
     }
 
     fn ticket(&self, key: String) -> Ticket {

@@ -3,9 +3,11 @@
 
 mod connections;
 mod load;
+mod log;
 mod pooler;
 mod presence;
 mod restarts;
+mod settings;
 mod tls;
 
 use oqron_pg::tokio_postgres::{Client, NoTls};

@@ -1,13 +1,11 @@
 //! PgBouncer in transaction mode: no session is anybody's own.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use oqron_core::{Consume, Error, WorkerId, WorkerInfo};
 use oqron_pg::{PgConsume, PgPublish};
 use oqron_testing::servers::{PgBouncer, PostgresOptions};
 
 use crate::load::{Call, Load, config, topic};
+use crate::log::logged_while;
 use crate::{in_runtime, server};
 
 #[test]
@@ -29,17 +27,7 @@ fn everything_works_behind_a_pooler_without_wake_ups_and_presence() {
 fn presence_is_off_behind_a_pooler_and_that_is_said_once() {
     let server = server(PostgresOptions::new());
     let pooler = PgBouncer::start(&server).unwrap();
-    let log = Log::default();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(move || writer.clone())
-        .finish();
-    let _logged = tracing::subscriber::set_default(subscriber);
-    runtime.block_on(async {
+    let log = logged_while(async {
         let config = config(&format!("{}?prepared=false", pooler.url()));
         let consume = PgConsume::connect(&config).await.unwrap();
         for _ in 0..2 {
@@ -58,12 +46,7 @@ fn presence_is_off_behind_a_pooler_and_that_is_said_once() {
             .unwrap();
         assert_eq!(sight.unwrap().absent, []);
     });
-    assert_eq!(
-        log.text()
-            .matches("nobody can see whether a worker lives")
-            .count(),
-        1
-    );
+    assert_eq!(log.matches("nobody can see whether a worker lives").count(), 1);
 }
 
 #[test]
@@ -75,24 +58,4 @@ fn a_pooler_that_was_not_named_is_recognised_by_its_refusal() {
         assert!(matches!(error, Error::Invalid { .. }), "{error}");
         assert!(error.to_string().contains("prepared=false"), "{error}");
     });
-}
-
-/// What is logged in this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

@@ -71,6 +71,25 @@ fn a_standby_takes_over_through_a_url_with_both_hosts() {
     });
 }
 
+/// A machine that is frozen: the kernel takes connections, and nobody answers.
+#[test]
+fn a_host_that_takes_connections_and_says_nothing_is_passed_over() {
+    let server = server(PostgresOptions::new());
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let url = format!(
+        "postgres://oqron@127.0.0.1:{port},127.0.0.1:{}/postgres?target_session_attrs=read-write",
+        server.port()
+    );
+    in_runtime(async {
+        let load = Load::start(&config(&url), 1, 1).await;
+        for call in [Call::Add, Call::Turn, Call::Presence] {
+            assert_eq!(load.errors(call), Vec::<String>::new());
+        }
+        load.finish().await;
+    });
+}
+
 #[test]
 fn a_run_of_the_server_begins_anew_when_a_session_crashes() {
     let server = server(PostgresOptions::new());
