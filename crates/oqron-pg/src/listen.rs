@@ -50,6 +50,7 @@ impl Listening {
     }
 
     /// Asks whether the connection still carries anything: one that died without a word would stay silent for ever.
+    #[cfg(feature = "consume")]
     pub(crate) async fn ping(&self, database: &Database) -> Result<(), Error> {
         let attempt = database.attempt("ask whether the listening connection lives");
         tokio::time::timeout(database.call_timeout, self.client.batch_execute(""))
