@@ -68,7 +68,7 @@ pub enum Error {
         problem: String,
     },
     /// No answer in time. The call may or may not have had its effect; repeating it is safe.
-    #[error("{backend} did not answer within {} while trying to {action}", humantime::format_duration(*.after))]
+    #[error("{backend} did not answer within {} while trying to {action}; repeating it is safe; is it overloaded, or does a firewall swallow packets?", humantime::format_duration(*.after))]
     Timeout {
         /// Which backend, with its address and without credentials.
         backend: String,
