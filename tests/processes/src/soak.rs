@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use futures::future::LocalBoxFuture;
 use oqron_testing::history::Summary;
 use rustix::process::Signal;
 use tokio::time::Instant;
@@ -20,30 +21,37 @@ use crate::{PLAY, faketime};
 const TICK: Duration = Duration::from_millis(20);
 /// Between two troubles, in milliseconds.
 const TROUBLE_AFTER_MS: (u64, u64) = (20, 700);
-/// Jobs of a round.
-const JOBS: (u64, u64) = (200, 800);
+/// How long a round makes trouble, in milliseconds.
+const ROUND_MS: (u64, u64) = (3_000, 12_000);
+/// Jobs that one publisher adds before the next takes its place.
+const JOBS_EACH: u64 = 100;
+/// Jobs of a round, beside the odd ones: far less than the backends keep, because a record that is gone proves nothing.
+const JOBS_MAX: u64 = 1_500;
 
 /// One round: a world of its own, and the seed of everything that is decided in it. What the processes make of it is
 /// decided by their machine.
 ///
 /// # Panics
 /// If a promise was broken, or a round does not come to its end.
-pub async fn round(backend: Backend, programs: Programs, seed: u64) -> Summary {
+pub fn round(backend: Backend, programs: Programs, seed: u64) -> LocalBoxFuture<'static, Summary> {
+    // Boxed, so that the program does not have to know how deep it is.
+    Box::pin(one_round(backend, programs, seed))
+}
+
+async fn one_round(backend: Backend, programs: Programs, seed: u64) -> Summary {
     let world = World::new(backend, programs).await;
     let mut round = Round::start(&world, Chance::of(seed));
-    let deadline = Instant::now() + PATIENCE * 2;
+    let (from, to) = ROUND_MS;
+    let until = Instant::now() + Duration::from_millis(round.chance.between(from, to));
     let mut trouble_at = Instant::now();
-    while !round.has_published().await {
-        assert!(
-            Instant::now() < deadline,
-            "the publishers do not come to their end"
-        );
+    while Instant::now() < until {
         if Instant::now() >= trouble_at {
             round.trouble().await;
             let (from, to) = TROUBLE_AFTER_MS;
             trouble_at = Instant::now() + Duration::from_millis(round.chance.between(from, to));
         }
         round.look_after();
+        round.publish_on();
         tokio::time::sleep(TICK).await;
     }
     round.calm_down().await;
@@ -85,6 +93,7 @@ struct Round<'a> {
     /// When each of the frozen ones goes on.
     frozen: Vec<Option<Instant>>,
     publishers: Vec<Publisher>,
+    planned: u64,
     gate: Gate,
     load: Load,
 }
@@ -92,7 +101,6 @@ struct Round<'a> {
 struct Publisher {
     process: Process,
     ids: Range<u64>,
-    has_ended: bool,
 }
 
 impl<'a> Round<'a> {
@@ -116,25 +124,30 @@ impl<'a> Round<'a> {
                 clock => faketime::live_at(worker, clock),
             }
         };
-        let half = chance.between(JOBS.0, JOBS.1) / 2;
         let mut round = Self {
             world,
             chance,
             fleet: Fleet::start(count, worker),
             frozen: vec![None; count],
             publishers: Vec::new(),
+            planned: 0,
             gate,
             load,
         };
-        for ids in [0..half, half..half * 2] {
-            let process = round.publish(&ids);
-            round.publishers.push(Publisher {
-                process,
-                ids,
-                has_ended: false,
-            });
+        for _ in 0..2 {
+            let next = round.next_publisher();
+            round.publishers.push(next);
         }
         round
+    }
+
+    fn next_publisher(&mut self) -> Publisher {
+        let ids = self.planned..self.planned + JOBS_EACH;
+        self.planned = ids.end;
+        Publisher {
+            process: self.publish(&ids),
+            ids,
+        }
     }
 
     fn publish(&self, ids: &Range<u64>) -> Process {
@@ -145,17 +158,20 @@ impl<'a> Round<'a> {
         builder.start()
     }
 
-    /// Whether every publisher has come to its end. Until then the topic does not stay paused.
-    async fn has_published(&mut self) -> bool {
-        for publisher in &mut self.publishers {
-            if !publisher.has_ended
-                && let Some(status) = publisher.process.end()
-            {
-                assert!(status.success(), "{status}\n{}", publisher.process.log());
-                publisher.has_ended = true;
+    /// Puts the next publisher in the place of each that has come to its end.
+    fn publish_on(&mut self) {
+        for number in 0..self.publishers.len() {
+            if let Some(status) = self.publishers[number].process.end() {
+                assert!(
+                    status.success(),
+                    "{status}\n{}",
+                    self.publishers[number].process.log()
+                );
+                if self.planned < JOBS_MAX {
+                    self.publishers[number] = self.next_publisher();
+                }
             }
         }
-        self.publishers.iter().all(|publisher| publisher.has_ended)
     }
 
     /// Lets the frozen go on when their time has come, and starts again who has aborted.
@@ -215,10 +231,8 @@ impl<'a> Round<'a> {
     /// The next one adds the same ids again.
     fn kill_publisher(&mut self) {
         let number = self.chance.between(0, self.publishers.len() as u64) as usize;
-        if !self.publishers[number].has_ended {
-            self.publishers[number].process.kill();
-            self.publishers[number].process = self.publish(&self.publishers[number].ids);
-        }
+        self.publishers[number].process.kill();
+        self.publishers[number].process = self.publish(&self.publishers[number].ids);
     }
 
     async fn cancel(&mut self) {
@@ -235,6 +249,9 @@ impl<'a> Round<'a> {
             if self.frozen[number].take().is_some() {
                 self.fleet.worker(number).thaw();
             }
+        }
+        for publisher in &mut self.publishers {
+            publisher.process.ended_in_order().await;
         }
         let deadline = Instant::now() + PATIENCE * 2;
         loop {

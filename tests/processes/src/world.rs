@@ -19,6 +19,8 @@ use crate::process::{Builder, Process};
 use crate::script::{Gate, Ran, Script, Step};
 use crate::{PLAY, connect};
 
+/// Keeps the folder of a test that passed, too.
+pub const KEEP_VARIABLE: &str = "PROCESSES_KEEP";
 /// The folder of the histories, in the folder of the test.
 const HISTORIES: &str = "histories";
 
@@ -250,6 +252,8 @@ impl Drop for World {
     /// What a failed test is understood by.
     fn drop(&mut self) {
         if !std::thread::panicking() {
+            let keep = std::env::var_os(KEEP_VARIABLE).is_some();
+            self.folder.disable_cleanup(keep);
             return;
         }
         for file in std::fs::read_dir(self.folder.path())
