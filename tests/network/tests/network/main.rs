@@ -15,6 +15,7 @@ mod worker;
 
 mod adds;
 mod claims;
+mod cut_off;
 mod cuts;
 mod down;
 mod flaky;

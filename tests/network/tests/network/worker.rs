@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use oqron::{Config, Context, JobError, JobId, Runtime, RuntimeHandle, Worker, WorkerError};
+use oqron::{CancelReason, Config, Context, JobError, JobId, Runtime, RuntimeHandle, Worker, WorkerError};
 use tokio::task::JoinHandle;
 
 use crate::world::JOBS;
@@ -48,8 +48,9 @@ pub(crate) fn takes(time: Duration, tally: &Tally) -> Worker<String, String> {
         async move {
             tokio::select! {
                 () = tokio::time::sleep(time) => Ok(result_of(ctx.data())),
-                () = ctx.signal().cancelled_owned() => {
-                    Err(JobError::new(format!("told to stop: {:?}", ctx.cancelled_because())))
+                () = ctx.signal().cancelled_owned() => match ctx.cancelled_because() {
+                    Some(CancelReason::Requested) => Err(JobError::cancelled("as was asked for")),
+                    other => Err(JobError::new(format!("told to stop: {other:?}"))),
                 }
             }
         }
@@ -75,8 +76,14 @@ pub(crate) struct Started {
 
 impl Started {
     pub(crate) async fn new(config: &Config, worker: Worker<String, String>) -> Self {
+        Self::with_grace(config, worker, Duration::from_secs(25)).await
+    }
+
+    /// With so long for the handlers to finish when it is stopped.
+    pub(crate) async fn with_grace(config: &Config, worker: Worker<String, String>, grace: Duration) -> Self {
         let runtime: Runtime = oqron::runtime(config.clone()).await.unwrap();
-        let runtime = runtime.presence_grace(PRESENCE_GRACE).worker(worker).unwrap();
+        let runtime = runtime.presence_grace(PRESENCE_GRACE).shutdown_grace(grace);
+        let runtime = runtime.worker(worker).unwrap();
         Self {
             handle: runtime.handle(),
             task: tokio::spawn(runtime.run(std::future::pending())),
