@@ -136,13 +136,12 @@ impl Heart {
             }
             ToHeart::PresenceBroke => {
                 for beating in &mut self.wards {
-                    beating.ward.hear_by(now + self.silence_max);
-                    beating.ward.beat_by(now);
+                    beating.ward.presence_broke(now, self.silence_max);
                 }
             }
             ToHeart::PresentAgain => {
                 for beating in &mut self.wards {
-                    beating.ward.beat_by(now);
+                    beating.ward.present_again(now);
                 }
             }
             ToHeart::ShutDown { cut_after } => {
@@ -261,9 +260,6 @@ impl Heart {
                 "leases could not be renewed; trying again"
             );
         }
-        if !matches!(problem, Error::Timeout { .. } | Error::Unavailable { .. }) {
-            beating.ward.heard();
-        }
-        beating.ward.failed(beat, Instant::now() + pause);
+        beating.ward.failed(beat, &problem, Instant::now() + pause);
     }
 }

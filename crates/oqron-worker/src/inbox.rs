@@ -36,6 +36,7 @@ impl Inbox {
 pub(crate) struct Inboxes {
     by_topic: Mutex<BTreeMap<TopicName, Arc<Inbox>>>,
     has_channel: AtomicBool,
+    is_missed: AtomicBool,
 }
 
 impl Inboxes {
@@ -60,6 +61,15 @@ impl Inboxes {
         for inbox in self.lock().values() {
             inbox.wake();
         }
+    }
+
+    /// The others can see that this process is not present, and would take what it claims.
+    pub(crate) fn set_missed(&self, is_missed: bool) {
+        self.is_missed.store(is_missed, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_missed(&self) -> bool {
+        self.is_missed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn has_channel(&self) -> bool {

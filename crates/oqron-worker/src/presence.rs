@@ -71,7 +71,8 @@ impl PresenceKeeper {
                 Ok(Message::Cancel(job)) => self.tell(ToHeart::Cancel(job)).await,
                 Ok(_) => {}
                 Err(problem) => {
-                    warn!(%problem, "the presence of this worker broke; joining again");
+                    warn!(%problem, "the presence of this worker broke; joining again, and taking no jobs until then");
+                    self.inboxes.set_missed(presence.is_seen());
                     self.current = None;
                     self.inboxes.set_channel(false);
                     self.lookout.broke();
@@ -85,6 +86,7 @@ impl PresenceKeeper {
         match self.backend.join(&self.worker).await {
             Ok(presence) => {
                 info!("this worker is present again");
+                self.inboxes.set_missed(false);
                 self.inboxes.set_channel(presence.wakes());
                 self.current = Some(presence);
                 self.tell(ToHeart::PresentAgain).await;

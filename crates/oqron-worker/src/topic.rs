@@ -148,7 +148,8 @@ impl TopicTask {
 
     /// Jobs that may be claimed now.
     fn claimable(&mut self, now: Instant) -> u32 {
-        if !self.is_working() || *self.paused.borrow() || self.hooks.len() >= HOOKS_MAX {
+        let is_missed = self.parts.inboxes.is_missed();
+        if !self.is_working() || is_missed || *self.paused.borrow() || self.hooks.len() >= HOOKS_MAX {
             return 0;
         }
         self.demand.allowed(self.free(), now)

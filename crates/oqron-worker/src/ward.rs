@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oqron_core::{Held, JobId, Token, Verdict};
+use oqron_core::{Error, Held, JobId, Token, Verdict};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -23,10 +23,18 @@ pub(crate) struct Ward {
     /// Nothing is due before it: a lower bound, so that a lease that ends costs nothing here.
     check_at: Option<Instant>,
     beat_at: Instant,
-    /// The presence broke, and nothing was heard from the backend since.
-    hear_by: Option<Instant>,
+    /// There while the presence is broken.
+    absence: Option<Absence>,
     /// A job was to be cancelled that is not held here: its lease may be on the way.
     missed_cancel: bool,
+}
+
+/// The presence broke: the others take what is held here unless they see it renewed within their grace.
+struct Absence {
+    since: Instant,
+    /// How long this process goes on without a renewal.
+    silence_max: Duration,
+    hear_by: Instant,
 }
 
 struct Holding {
@@ -67,7 +75,7 @@ impl Ward {
             through: 0,
             held: BTreeMap::new(),
             check_at: None,
-            hear_by: None,
+            absence: None,
             missed_cancel: false,
         }
     }
@@ -82,7 +90,7 @@ impl Ward {
 
     pub(crate) fn take(&mut self, news: News, now: Instant) {
         if self.held.is_empty() {
-            self.beat_at = now + self.shared.options.heartbeat;
+            self.beat_at = now + self.beat_every();
         }
         self.through = news.through;
         if !news.added.is_empty() && std::mem::take(&mut self.missed_cancel) {
@@ -102,6 +110,7 @@ impl Ward {
             };
             self.check_by(Some(holding.fence_at));
             self.check_by(holding.time_out_at);
+            self.check_by(self.absence.as_ref().map(|absence| absence.hear_by));
             self.held.insert(holding.attempt.token, holding);
         }
     }
@@ -120,7 +129,8 @@ impl Ward {
         if self.check_at.is_none_or(|at| now < at) {
             return;
         }
-        if self.hear_by.take_if(|at| now >= *at).is_some() {
+        let hear_by = self.absence.as_ref().map(|absence| absence.hear_by);
+        if hear_by.is_some_and(|at| now >= at) {
             for holding in self.held.values_mut() {
                 holding.fence();
             }
@@ -129,21 +139,40 @@ impl Ward {
             .held
             .values_mut()
             .filter_map(|holding| holding.check(now))
-            .chain(self.hear_by)
+            .chain(hear_by.filter(|at| now < *at))
             .min();
     }
 
-    /// The presence broke: the others may take what is held here, unless the backend is heard in time.
-    pub(crate) fn hear_by(&mut self, at: Instant) {
-        if !self.held.is_empty() {
-            self.hear_by.get_or_insert(at);
-            self.check_by(Some(at));
+    /// The presence broke. From now on leases are renewed so often that the others do not miss them for a whole grace.
+    pub(crate) fn presence_broke(&mut self, now: Instant, silence_max: Duration) {
+        let hear_by = now + silence_max;
+        self.absence = Some(Absence {
+            since: now,
+            silence_max,
+            hear_by,
+        });
+        self.check_by(Some(hear_by));
+        self.beat_by(now);
+    }
+
+    pub(crate) fn present_again(&mut self, now: Instant) {
+        self.absence = None;
+        self.beat_by(now);
+    }
+
+    /// The backend itself answered what was sent at that time.
+    fn heard(&mut self, sent_at: Instant) {
+        if let Some(absence) = self.absence.as_mut().filter(|absence| sent_at >= absence.since) {
+            absence.hear_by = absence.hear_by.max(sent_at + absence.silence_max);
         }
     }
 
-    /// A word from the backend itself.
-    pub(crate) fn heard(&mut self) {
-        self.hear_by = None;
+    /// Between two heartbeats.
+    fn beat_every(&self) -> Duration {
+        let regular = self.shared.options.heartbeat;
+        self.absence
+            .as_ref()
+            .map_or(regular, |absence| regular.min(absence.silence_max / 2))
     }
 
     /// When the next heartbeat is due; `None` while nothing is held.
@@ -163,7 +192,7 @@ impl Ward {
 
     /// Lists what is held. The answer must come back by [`answered`](Self::answered) or [`failed`](Self::failed).
     pub(crate) fn beat(&mut self, now: Instant) -> Beat {
-        self.beat_at = now + self.shared.options.heartbeat;
+        self.beat_at = now + self.beat_every();
         let mut beat = Beat {
             through: self.through,
             held: Vec::with_capacity(self.held.len()),
@@ -185,7 +214,7 @@ impl Ward {
     }
 
     pub(crate) fn answered(&mut self, beat: Beat, verdicts: &[Verdict]) {
-        self.heard();
+        self.heard(beat.sent_at);
         let fence = fence_at(beat.sent_at, self.shared.options.lock_ttl);
         for (attempt, verdict) in beat.attempts.iter().zip(verdicts) {
             attempt.report.delivered();
@@ -205,7 +234,10 @@ impl Ward {
     }
 
     /// The heartbeat may or may not have had its effect: the next one comes at `again_at`.
-    pub(crate) fn failed(&mut self, beat: Beat, again_at: Instant) {
+    pub(crate) fn failed(&mut self, beat: Beat, problem: &Error, again_at: Instant) {
+        if !matches!(problem, Error::Timeout { .. } | Error::Unavailable { .. }) {
+            self.heard(beat.sent_at);
+        }
         for attempt in &beat.attempts {
             attempt.report.put_back();
         }
@@ -412,18 +444,37 @@ mod tests {
     }
 
     #[test]
-    fn silence_after_a_broken_presence_fires_the_signals_and_a_word_from_the_backend_does_not() {
+    fn while_the_presence_is_broken_renewals_are_frequent_and_silence_fires_the_signals() {
         let start = Instant::now();
         let mut ward = ward(start);
         let attempt = add(&mut ward, 1, start, None);
-        ward.hear_by(start + SECOND);
-        assert!(ward.check_at().is_some_and(|at| at <= start + SECOND));
-        ward.heard();
-        ward.check(start + SECOND);
+        let under_way = ward.beat(start);
+        let broke_at = start + SECOND;
+        ward.presence_broke(broke_at, SECOND);
+        assert_eq!(
+            (ward.beat_at(), ward.check_at()),
+            (Some(broke_at), Some(broke_at + SECOND))
+        );
+        // The answer to what was sent before says nothing of what came after.
+        ward.answered(under_way, &[Verdict::Renewed]);
+        let beat = ward.beat(broke_at + SECOND / 4);
+        assert_eq!(ward.beat_at(), Some(broke_at + SECOND * 3 / 4));
+        ward.answered(beat, &[Verdict::Renewed]);
+        ward.check(broke_at + SECOND);
         assert_eq!(attempt.signal.reason(), None);
-        ward.hear_by(start + SECOND * 2);
-        ward.check(start + SECOND * 2);
+        ward.check(broke_at + SECOND * 5 / 4);
         assert_eq!(attempt.signal.reason(), Some(crate::CancelReason::LeaseLost));
+    }
+
+    #[test]
+    fn a_presence_that_comes_back_in_time_fires_nothing() {
+        let start = Instant::now();
+        let mut ward = ward(start);
+        let attempt = add(&mut ward, 1, start, None);
+        ward.presence_broke(start, SECOND);
+        ward.present_again(start + SECOND / 2);
+        ward.check(start + SECOND * 2);
+        assert_eq!(attempt.signal.reason(), None);
     }
 
     #[test]
@@ -449,7 +500,11 @@ mod tests {
         assert!(ward.has_news());
         let beat = ward.beat(start);
         assert!(!ward.has_news());
-        ward.failed(beat, start + SECOND);
+        let problem = Error::Invalid {
+            what: "test",
+            problem: String::new(),
+        };
+        ward.failed(beat, &problem, start + SECOND);
         assert_eq!(ward.beat_at(), Some(start + SECOND));
         assert_eq!(
             ward.beat(start).held[0].progress,
