@@ -13,7 +13,7 @@ use oqron_testing::memory::{MemoryConsume, MemoryPublish};
 use tokio::time::sleep;
 
 use crate::faulty_presence;
-use crate::history::History;
+use crate::history::{History, number_of};
 use crate::line::Line;
 use crate::weather::Weather;
 
@@ -169,6 +169,7 @@ impl Consume for FaultyConsume {
 pub(crate) struct FaultyPublish {
     pub(crate) inner: MemoryPublish,
     pub(crate) line: Arc<Line>,
+    pub(crate) history: Arc<History>,
 }
 
 #[async_trait]
@@ -182,8 +183,12 @@ impl Records for FaultyPublish {
 
     async fn cancel(&self, job: &JobRef) -> Result<CancelOutcome, Error> {
         let (inner, job, line) = (self.inner.clone(), job.clone(), Arc::clone(&self.line));
+        let history = Arc::clone(&self.history);
         let cancel = async move {
             let outcome = inner.cancel(&job).await?;
+            if outcome == CancelOutcome::Cancelled {
+                history.of(number_of(&job.id), |seen| seen.cancelled_at_once = true);
+            }
             line.say(format_args!("cancels {}: {outcome:?}", job.id));
             Ok(outcome)
         };

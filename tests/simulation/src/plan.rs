@@ -70,10 +70,10 @@ impl Faults {
             || self.clock_jumps
     }
 
-    /// Whether somebody else can own a job before its worker can know it: the backend's clock jumps, only the backend sees
-    /// that a presence broke, or a worker alone is refused, which to it looks like a backend that is down for all.
+    /// Whether somebody else can own a job before its worker knows it: the backend's clock jumps, or the presence breaks and
+    /// the worker does not see it, or takes an answer for a sign that all is well.
     pub(crate) fn outrun_signals(&self) -> bool {
-        self.clock_jumps || self.presence_breaks || self.partitions_refuse
+        self.clock_jumps || self.presence_breaks || self.partitions || self.outages
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use oqron_core::{CancelOutcome, Config, Error as CoreError};
+use oqron_core::{Config, Error as CoreError};
 use oqron_publisher::{Error, JobHandle, Publisher, Queue};
 use oqron_testing::memory::MemoryPublish;
 use tokio::time::{Instant, sleep, timeout};
@@ -41,6 +41,7 @@ impl Service {
         let backend = FaultyPublish {
             inner,
             line: Arc::clone(&line),
+            history: Arc::clone(&history),
         };
         Arc::new(Self {
             line,
@@ -107,9 +108,6 @@ impl Service {
         self.history.of(number, |seen| seen.cancel_tried = true);
         loop {
             match self.bounded("a cancel", handle.cancel()).await {
-                Ok(CancelOutcome::Cancelled) => {
-                    return self.history.of(number, |seen| seen.cancelled_at_once = true);
-                }
                 Ok(_) => return,
                 Err(error) => self.failed("a cancel", &error).await,
             }
