@@ -153,23 +153,39 @@ impl<'a> Step<'a> {
             .prepare_cached(include_str!("sql/next_scheduled.sql"))?
             .query_row(params![topic.number], |row| row.get(0))?;
         match due {
-            Some(due) if due_before.is_none_or(|before| due < before) => self.wake_for(topic, due),
+            Some(due)
+                if due_before.is_none_or(|before| due < before)
+                    && !self.somebody_comes("", topic, due)? =>
+            {
+                self.wake(topic, 1)
+            }
             _ => Ok(()),
         }
     }
 
-    /// Wakes one waiter unless somebody comes back by itself until this time of the wall clock.
+    /// Wakes one waiter unless one comes back by itself before leases of this worker end. It does not count itself: it is
+    /// what may be dead by then.
+    #[cfg(feature = "consume")]
+    pub(crate) fn wake_for_leases(
+        &self,
+        topic: &Topic,
+        worker: &oqron_core::WorkerId,
+        end: oqron_core::Timestamp,
+    ) -> Result<(), Failed> {
+        match self.somebody_comes(worker.as_str(), topic, end.as_millis())? {
+            true => Ok(()),
+            false => self.wake_another(topic, worker),
+        }
+    }
+
+    /// Whether a waiter that is not this one comes back by itself until this time of the wall clock.
     #[cfg(any(feature = "publish", feature = "consume"))]
-    pub(crate) fn wake_for(&self, topic: &Topic, event: i64) -> Result<(), Failed> {
+    fn somebody_comes(&self, but: &str, topic: &Topic, until: i64) -> Result<bool, Failed> {
         let overdue = self.now.wall.as_millis() - OVERDUE_AFTER_MS;
-        let somebody_comes: bool = self
+        Ok(self
             .connection
             .prepare_cached(include_str!("sql/comes_back.sql"))?
-            .query_row(params![topic.number, event, overdue], |row| row.get(0))?;
-        match somebody_comes {
-            true => Ok(()),
-            false => self.wake(topic, 1),
-        }
+            .query_row(params![topic.number, until, overdue, but], |row| row.get(0))?)
     }
 
     /// Wakes up to `count` of those who wait for a job of the topic, the longest waiting first. They are no waiters any

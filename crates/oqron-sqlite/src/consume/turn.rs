@@ -84,7 +84,7 @@ fn take_turn(step: &Step<'_>, request: &Request) -> Result<Turned, Failed> {
         && !turned.leases.is_empty()
         && !paused
     {
-        step.wake_for(&topic, step.now.wall.after(terms.lease_ttl).as_millis())?;
+        step.wake_for_leases(&topic, &request.worker, step.now.wall.after(terms.lease_ttl))?;
     }
     Ok(turned)
 }

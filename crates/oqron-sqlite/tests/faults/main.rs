@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
 mod edited;
-mod polling;
+mod waiting;
 mod world;
 
 #[cfg(target_os = "linux")]
