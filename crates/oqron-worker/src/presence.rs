@@ -14,7 +14,7 @@ use crate::inbox::Inboxes;
 use crate::lookout::Lookout;
 
 /// For the goodbye.
-const LEAVE_TIME: Duration = Duration::from_secs(2);
+const LEAVE_TIME: Duration = Duration::from_secs(1);
 
 pub(crate) struct PresenceKeeper {
     backend: Arc<dyn Consume>,

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::Error;
 use crate::heart::ToHeart;
@@ -17,7 +17,9 @@ use crate::vitals::Alive;
 /// Between the signal of a shutdown and the end of the handlers' futures.
 const STOP_TIME: Duration = Duration::from_secs(2);
 /// For settling what is left, after that.
-const SETTLE_TIME: Duration = Duration::from_secs(2);
+const SETTLE_TIME: Duration = Duration::from_secs(1);
+/// For the goodbye, after that.
+const LEAVE_TIME: Duration = Duration::from_secs(1);
 
 /// A runtime under way. Dropping it aborts everything.
 pub(crate) struct Running {
@@ -77,11 +79,16 @@ impl Running {
         Ok(())
     }
 
-    pub(crate) async fn leave(mut self) {
-        // The sweeper's last call is bounded by the backend's own timeout.
-        while self.sweeping.join_next().await.is_some() {}
-        self.alive.leave().await;
-        debug!("left");
+    /// Says goodbye, if somebody hears it.
+    pub(crate) async fn leave(self) {
+        let Self {
+            mut sweeping, alive, ..
+        } = self;
+        let swept = async { while sweeping.join_next().await.is_some() {} };
+        match timeout(LEAVE_TIME, futures::future::join(swept, alive.leave())).await {
+            Ok(_) => debug!("left"),
+            Err(_) => warn!("this worker could not say goodbye in time"),
+        }
     }
 }
 

@@ -136,10 +136,12 @@ impl Vitals {
             end = &mut until_leave => end.is_ok(),
         };
         if says_goodbye {
-            if let Some(watcher) = watcher {
-                watcher.leave().await;
-            }
-            presence.leave().await;
+            let watcher = async {
+                if let Some(watcher) = watcher {
+                    watcher.leave().await;
+                }
+            };
+            futures::future::join(watcher, presence.leave()).await;
         }
     }
 }

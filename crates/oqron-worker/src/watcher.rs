@@ -31,6 +31,7 @@ const WATCHERS: usize = 2;
 const SEAT_MARGIN: Duration = Duration::from_secs(1);
 /// Who was not elected tries again, soon at first, because the seats of dead watchers become free.
 const ELECT_AGAIN: Duration = Duration::from_secs(1);
+const QUICK_TRIES: u32 = 5;
 const ELECT_EVERY: Duration = Duration::from_secs(30);
 /// A look without an answer is a lost sight.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
@@ -111,6 +112,7 @@ impl Watcher {
     async fn stand(&mut self) -> bool {
         let mut quiet_at = Instant::now() + self.linger();
         let mut pause = ELECT_AGAIN;
+        let mut tries = 0;
         while Instant::now() < quiet_at {
             if self.elect().await {
                 return true;
@@ -120,7 +122,10 @@ impl Watcher {
                 quiet_at = Instant::now() + self.linger();
                 sleep_until(again_at).await;
             }
-            pause = (pause * 2).min(ELECT_EVERY);
+            tries += 1;
+            if tries > QUICK_TRIES {
+                pause = (pause * 2).min(ELECT_EVERY);
+            }
         }
         false
     }
