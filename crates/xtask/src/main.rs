@@ -17,6 +17,7 @@ mod interrupt;
 mod run;
 mod servers;
 mod simulate;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -48,6 +49,8 @@ enum Task {
     Bench(bench::Options),
     /// Run thousands of simulated histories in which everything fails, or replay one
     Simulate(simulate::Options),
+    /// Kill, freeze and starve real processes at random, for minutes or hours
+    Soak(soak::Options),
     /// Start private Redis and PostgreSQL servers and keep them until Ctrl-C
     Servers,
 }
@@ -73,6 +76,7 @@ fn run_task(task: Task) -> Result<(), Error> {
         Task::Ci(options) => ci::run(&options, &Workspace::read()?, &interrupt),
         Task::Bench(options) => bench::run(&options, &Workspace::read()?, &interrupt),
         Task::Simulate(options) => simulate::run(&options, &Workspace::read()?, &interrupt),
+        Task::Soak(options) => soak::run(&options, &Workspace::read()?, &interrupt),
         Task::Servers => servers::keep(&interrupt),
     }
 }

@@ -144,8 +144,6 @@ impl Run {
         ));
         variables.push(("OQRON_WORKER_NAME", name.into()));
         variables.push(("OQRON_WORKER_CONCURRENCY", CONCURRENCY.to_string()));
-        variables.push(("OQRON_WORKER_LOCK_TTL", "5s".into()));
-        variables.push(("OQRON_WORKER_HEARTBEAT", "1s".into()));
         Program::start(name, program, &variables, &self.folder)
     }
 
