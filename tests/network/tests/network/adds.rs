@@ -13,11 +13,10 @@ on_each_backend!(
     an_add_that_gets_no_answer_is_repeated_for_as_long_as_the_queue_was_told_to,
     an_add_without_an_answer_is_an_error_and_its_caller_can_add_the_id_again,
     an_add_that_is_cut_at_any_byte_makes_one_job,
-    many_adds_that_share_an_answer_that_is_lost_are_all_there_once;
+    many_adds_that_share_an_answer_that_is_lost_are_all_there_once,
+    an_add_after_all_connections_were_cut_notices_nothing;
     redis ignores "an answer that ends in the middle is taken for damage":
-    an_add_whose_new_connection_is_cut_at_any_byte_makes_one_job;
-    postgres ignores "a call gets one dead connection after the other out of the pool":
-    an_add_after_all_connections_were_cut_notices_nothing,
+    an_add_whose_new_connection_is_cut_at_any_byte_makes_one_job,
 );
 
 /// The queue repeats by itself once: nobody notices.

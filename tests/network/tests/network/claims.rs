@@ -9,8 +9,7 @@ use crate::worker::{Started, Tally, takes};
 use crate::world::{World, eventually, marker, within};
 
 on_each_backend!(
-    a_claim_whose_answer_is_lost_costs_neither_a_lease_nor_a_stall;
-    postgres ignores "an add that is repeated wakes nobody":
+    a_claim_whose_answer_is_lost_costs_neither_a_lease_nor_a_stall,
     a_job_whose_add_was_not_answered_wakes_a_worker_all_the_same,
 );
 

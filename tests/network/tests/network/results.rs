@@ -10,8 +10,7 @@ use crate::worker::{Started, Tally, result_of, takes};
 use crate::world::{Line, World, eventually, marker, within};
 
 on_each_backend!(
-    a_wait_for_a_result_that_is_over_its_time_says_so_even_if_nothing_is_heard;
-    postgres ignores "its wait ends with the connection":
+    a_wait_for_a_result_that_is_over_its_time_says_so_even_if_nothing_is_heard,
     a_wait_for_a_result_outlasts_a_cut,
     a_wait_for_a_result_outlasts_an_outage_in_which_the_job_ends,
     a_wait_for_a_result_notices_that_its_connections_died_without_a_word,

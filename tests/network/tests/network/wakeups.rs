@@ -7,8 +7,7 @@ use oqron::JobState;
 use crate::worker::{Started, Tally, takes};
 use crate::world::{World, eventually, marker, within};
 
-on_each_backend!(; postgres ignores "its listening connection is not asked whether it lives":
-    a_worker_whose_connections_died_without_a_word_notices_and_is_woken_again);
+on_each_backend!(a_worker_whose_connections_died_without_a_word_notices_and_is_woken_again);
 
 /// Well below the safety poll of 30 s, which is what finds the jobs of a worker that notices nothing.
 const NOTICES_WITHIN: Duration = Duration::from_secs(12);
