@@ -225,6 +225,29 @@ macro_rules! __conformance_cases {
                 an_at_most_once_job_follows_its_retries
                 many_leases_that_run_out_together_are_all_reclaimed
             ]
+            sights: [
+                a_dead_worker_is_seen
+                a_dead_worker_is_seen_by_another_process
+                a_present_worker_is_not_seen_as_gone
+                a_worker_that_left_is_not_seen_as_gone
+                a_worker_that_never_joined_is_not_seen_as_gone
+                a_worker_that_joined_again_is_not_seen_as_gone
+                own_leases_are_not_those_of_others
+                a_look_is_about_its_topics
+                a_look_at_nothing_sees_nothing
+                a_reclaimed_lease_is_a_stall
+                a_lease_is_reclaimed_once
+                a_renewed_lease_is_not_reclaimed
+                a_settled_lease_is_not_reclaimed
+                a_lease_of_a_later_attempt_is_not_reclaimed
+                a_reclaimed_job_that_stalls_too_often_is_a_dead_letter
+                a_reclaimed_job_that_runs_at_most_once_has_failed
+                a_reclaimed_job_that_was_cancelled_ends_as_cancelled
+                a_reclaimed_job_wakes_a_waiter
+                leases_of_several_topics_are_reclaimed_in_one_call
+                a_claim_tells_whether_there_are_leases
+                a_claim_wakes_a_waiter_that_would_sleep_beyond_its_leases
+            ]
             turns: [
                 a_turn_settles_and_claims_at_once
                 a_turn_settles_before_it_claims
@@ -242,6 +265,7 @@ macro_rules! __conformance_cases {
             wakeups: [
                 a_new_job_wakes_a_waiter
                 a_new_job_of_another_process_wakes_a_waiter
+                a_worker_that_joined_over_another_connection_is_woken
                 one_new_job_wakes_one_waiter
                 a_batch_wakes_as_many_waiters_as_it_has_jobs
                 a_claim_that_leaves_some_behind_wakes_the_next_waiter
