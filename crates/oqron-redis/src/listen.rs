@@ -16,6 +16,15 @@ pub(crate) struct Node {
     /// Empty for one that does not know its own address yet: the one in the URL.
     pub(crate) host: String,
     pub(crate) port: u16,
+    #[cfg_attr(not(feature = "consume"), allow(dead_code, reason = "only a presence cares"))]
+    pub(crate) is_master: bool,
+}
+
+#[cfg(feature = "consume")]
+impl Node {
+    pub(crate) fn is_at(&self, other: &Self) -> bool {
+        (&self.host, self.port) == (&other.host, other.port)
+    }
 }
 
 impl Dialer {
@@ -113,6 +122,7 @@ fn read_node(line: &str) -> Option<Node> {
     Some(Node {
         host: host.to_owned(),
         port: port.parse().ok()?,
+        is_master: flags.split(',').any(|flag| flag == "master"),
     })
 }
 
@@ -133,17 +143,18 @@ a7 127.0.0.1:7005@17005 handshake - 0 0 0 connected
 a8 :7006@17006 myself,master - 0 0 0 connected
 nonsense
 ";
-        let nodes: Vec<_> = text
-            .lines()
-            .filter_map(read_node)
-            .map(|node| (node.host, node.port))
-            .collect();
+        let nodes: Vec<_> = text.lines().filter_map(read_node).collect();
         let expected = [
-            ("127.0.0.1", 7000),
-            ("127.0.0.1", 7001),
-            ("::1", 7002),
-            ("", 7006),
+            ("127.0.0.1", 7000, true),
+            ("127.0.0.1", 7001, true),
+            ("::1", 7002, false),
+            ("", 7006, true),
         ];
-        assert_eq!(nodes, expected.map(|(host, port)| (host.to_owned(), port)));
+        let node = |(host, port, is_master): (&str, u16, bool)| Node {
+            host: host.to_owned(),
+            port,
+            is_master,
+        };
+        assert_eq!(nodes, expected.map(node));
     }
 }

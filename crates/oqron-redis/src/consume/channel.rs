@@ -28,6 +28,12 @@ struct Line {
     sink: PubSubSink,
 }
 
+impl Line {
+    fn hears(&self, node: &Node) -> bool {
+        self.node.as_ref().is_some_and(|heard| heard.is_at(node))
+    }
+}
+
 impl Channel {
     /// Subscribed everywhere when it answers.
     pub(super) async fn open(server: Arc<Server>, name: String) -> Result<Self, Error> {
@@ -89,13 +95,22 @@ impl Channel {
 
     async fn follow_nodes(&mut self) -> Result<(), Error> {
         for node in self.server.nodes(ACTION).await? {
-            if self.lines.iter().any(|line| line.node.as_ref() == Some(&node)) {
+            if self.lines.iter().any(|line| line.hears(&node)) {
                 continue;
             }
-            let listener = self.server.listen_to(&node, ACTION).await?;
-            self.subscribe(Some(node), listener).await?;
+            let is_master = node.is_master;
+            match self.hear(node).await {
+                // A replica holds no topic. It is asked again at the next ping, if it is there then.
+                Err(error) if !is_master => tracing::debug!(%error, "a replica is not listened to"),
+                heard => heard?,
+            }
         }
         Ok(())
+    }
+
+    async fn hear(&mut self, node: Node) -> Result<(), Error> {
+        let listener = self.server.listen_to(&node, ACTION).await?;
+        self.subscribe(Some(node), listener).await
     }
 
     async fn subscribe(&mut self, node: Option<Node>, listener: PubSub) -> Result<(), Error> {
