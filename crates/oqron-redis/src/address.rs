@@ -15,6 +15,9 @@ pub(crate) struct Address {
     pub(crate) place: Place,
     /// Of TLS; `None` for connections that are not encrypted.
     pub(crate) certificates: Option<TlsCertificates>,
+    /// An add is acknowledged when so many replicas have it; 0 waits for none.
+    #[cfg_attr(not(feature = "publish"), allow(dead_code, reason = "only adds wait"))]
+    pub(crate) wait_replicas: u32,
 }
 
 pub(crate) enum Place {
@@ -45,34 +48,35 @@ struct Parts<'a> {
     options: Options,
 }
 
+const OPTIONS: &[&str] = &["ca", "wait_replicas"];
+const SENTINEL_OPTIONS: &[&str] = &[
+    "ca",
+    "master",
+    "sentinel_user",
+    "sentinel_password",
+    "wait_replicas",
+];
+const CLUSTER_OPTIONS: &[&str] = &["ca"];
+
 #[derive(Default)]
 struct Options {
     ca: Option<String>,
     master: Option<String>,
     sentinel_user: Option<String>,
     sentinel_password: Option<String>,
+    wait_replicas: u32,
 }
 
 /// Reads the URL; of TLS the certificates as well.
 pub(crate) fn read_url(url: &BackendUrl) -> Result<Address, Error> {
     let (scheme, _) = url.expose().split_once(':').unwrap_or_default();
     match scheme.to_ascii_lowercase().as_str() {
-        "redis+sentinel" => Parts::read(
-            url,
-            "redis",
-            &["ca", "master", "sentinel_user", "sentinel_password"],
-        )?
-        .sentinel(),
-        "rediss+sentinel" => Parts::read(
-            url,
-            "rediss",
-            &["ca", "master", "sentinel_user", "sentinel_password"],
-        )?
-        .sentinel(),
-        "redis+cluster" => Parts::read(url, "redis", &["ca"])?.cluster(),
-        "rediss+cluster" => Parts::read(url, "rediss", &["ca"])?.cluster(),
-        "rediss" => Parts::read(url, "rediss", &["ca"])?.one(),
-        _ => Parts::read(url, "redis", &["ca"])?.one(),
+        "redis+sentinel" => Parts::read(url, "redis", SENTINEL_OPTIONS)?.sentinel(),
+        "rediss+sentinel" => Parts::read(url, "rediss", SENTINEL_OPTIONS)?.sentinel(),
+        "redis+cluster" => Parts::read(url, "redis", CLUSTER_OPTIONS)?.cluster(),
+        "rediss+cluster" => Parts::read(url, "rediss", CLUSTER_OPTIONS)?.cluster(),
+        "rediss" => Parts::read(url, "rediss", OPTIONS)?.one(),
+        _ => Parts::read(url, "redis", OPTIONS)?.one(),
     }
 }
 
@@ -122,7 +126,11 @@ impl<'a> Parts<'a> {
         };
         let certificates = self.certificates()?;
         let place = Place::One(self.server(host, certificates.as_ref())?);
-        Ok(Address { place, certificates })
+        Ok(Address {
+            place,
+            certificates,
+            wait_replicas: self.options.wait_replicas,
+        })
     }
 
     fn sentinel(mut self) -> Result<Address, Error> {
@@ -150,7 +158,11 @@ impl<'a> Parts<'a> {
             user: self.options.sentinel_user.take(),
             password: self.options.sentinel_password.take(),
         });
-        Ok(Address { place, certificates })
+        Ok(Address {
+            place,
+            certificates,
+            wait_replicas: self.options.wait_replicas,
+        })
     }
 
     fn cluster(self) -> Result<Address, Error> {
@@ -167,7 +179,11 @@ impl<'a> Parts<'a> {
             .map(|host| self.server(host, certificates.as_ref()))
             .collect();
         let place = Place::Cluster(nodes?);
-        Ok(Address { place, certificates })
+        Ok(Address {
+            place,
+            certificates,
+            wait_replicas: self.options.wait_replicas,
+        })
     }
 
     fn certificates(&self) -> Result<Option<TlsCertificates>, Error> {
@@ -208,7 +224,7 @@ impl Options {
     fn read(url: &BackendUrl, query: &str, known: &[&str]) -> Result<Self, Error> {
         let mut options = Self::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            let value = Some(value.into_owned());
+            let value = value.into_owned();
             match name.as_ref() {
                 name if !known.contains(&name) => {
                     return Err(invalid(
@@ -219,10 +235,15 @@ impl Options {
                         ),
                     ));
                 }
-                "ca" => options.ca = value,
-                "master" => options.master = value,
-                "sentinel_user" => options.sentinel_user = value,
-                _ => options.sentinel_password = value,
+                "ca" => options.ca = Some(value),
+                "master" => options.master = Some(value),
+                "sentinel_user" => options.sentinel_user = Some(value),
+                "wait_replicas" => {
+                    options.wait_replicas = value.parse().map_err(|_| {
+                        invalid(url, &format!("wait_replicas={value} is no number of replicas"))
+                    })?;
+                }
+                _ => options.sentinel_password = Some(value),
             }
         }
         Ok(options)
@@ -312,6 +333,8 @@ mod tests {
         assert_eq!(info.redis_settings().username(), Some("me"));
         assert_eq!(info.redis_settings().password(), Some("hunter2"));
         assert!(read("rediss://h").certificates.is_some());
+        assert_eq!(read("redis://h").wait_replicas, 0);
+        assert_eq!(read("redis://h?wait_replicas=2").wait_replicas, 2);
     }
 
     #[test]
@@ -370,6 +393,8 @@ mod tests {
         assert!(problem("redis+cluster://:hunter2@a/1").contains("no databases"));
         assert!(problem("redis+cluster://:hunter2@a?master=m").contains("\"master\""));
         assert!(problem("redis+cluster://:hunter2@a?ca=/x").contains("rediss+cluster"));
+        assert!(problem("redis://:hunter2@a?wait_replicas=all").contains("wait_replicas=all"));
+        assert!(problem("redis+cluster://:hunter2@a?wait_replicas=1").contains("\"wait_replicas\""));
         assert!(problem("redis+raft://:hunter2@a").contains("redis+cluster"));
     }
 }

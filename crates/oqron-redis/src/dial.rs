@@ -49,7 +49,9 @@ pub(crate) enum Wire {
 impl Dialer {
     /// Each call has a limit of its own, which covers waiting for a connection as well.
     pub(crate) fn new(address: Address, call_timeout: Duration) -> RedisResult<Self> {
-        let Address { place, certificates } = address;
+        let Address {
+            place, certificates, ..
+        } = address;
         let limits = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(call_timeout))
             .set_response_timeout(None);

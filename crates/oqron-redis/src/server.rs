@@ -18,6 +18,8 @@ use crate::address::read_url;
 use crate::dial::{Dialer, Wire};
 use crate::error::from_redis;
 use crate::keys::Keys;
+#[cfg(feature = "publish")]
+use crate::publish::Replicated;
 use crate::reply;
 use crate::script::{Call, LazyScript, Script, script};
 
@@ -34,13 +36,16 @@ pub(crate) struct Server {
     pub(crate) keys: Keys,
     pub(crate) call_timeout: Duration,
     pub(crate) name: String,
+    /// For adds that wait for replicas.
+    #[cfg(feature = "publish")]
+    pub(crate) replicated: Replicated,
     pool: Pool<Dialer>,
     lines: [Line; CONNECTIONS],
     next: AtomicUsize,
 }
 
 /// One shared connection.
-struct Line {
+pub(crate) struct Line {
     connection: Mutex<Option<Held>>,
     /// One task opens, the others wait for it.
     opening: Semaphore,
@@ -57,10 +62,12 @@ impl Server {
     pub(crate) async fn connect(config: &Config) -> Result<Self, Error> {
         let address = read_url(&config.url)?;
         let name = config.url.redacted();
+        #[cfg(feature = "publish")]
+        let replicated = Replicated::new(address.wait_replicas);
         let dialer = Dialer::new(address, config.call_timeout)
             .map_err(|error| from_redis(&name, "connect", &error))?;
         let pool = Pool::builder(dialer)
-            .max_size(CONNECTIONS)
+            .max_size(CONNECTIONS + 1)
             .wait_timeout(Some(config.call_timeout))
             .create_timeout(Some(config.call_timeout))
             .recycle_timeout(Some(config.call_timeout))
@@ -74,11 +81,10 @@ impl Server {
             keys: Keys::new(config.namespace.clone()),
             call_timeout: config.call_timeout,
             name,
+            #[cfg(feature = "publish")]
+            replicated,
             pool,
-            lines: std::array::from_fn(|_| Line {
-                connection: Mutex::new(None),
-                opening: Semaphore::new(1),
-            }),
+            lines: std::array::from_fn(|_| Line::new()),
             next: AtomicUsize::new(0),
         };
         server.check_server_version().await?;
@@ -214,7 +220,7 @@ impl Server {
         }
     }
 
-    async fn open(&self, line: &Line) -> Result<(u64, Wire, bool), PoolError<RedisError>> {
+    pub(crate) async fn open(&self, line: &Line) -> Result<(u64, Wire, bool), PoolError<RedisError>> {
         static NUMBERS: AtomicUsize = AtomicUsize::new(0);
         if let Some((number, connection)) = line.current() {
             return Ok((number, connection, false));
@@ -242,7 +248,7 @@ impl Server {
         }
     }
 
-    fn pool_error(&self, action: &'static str, error: PoolError<RedisError>) -> Error {
+    pub(crate) fn pool_error(&self, action: &'static str, error: PoolError<RedisError>) -> Error {
         match error {
             PoolError::Backend(error) => from_redis(&self.name, action, &error),
             PoolError::Timeout(TimeoutType::Create) => Error::Unavailable {
@@ -264,11 +270,18 @@ impl Server {
 }
 
 /// Whether another connection may do better: it broke, or the server is no master any more.
-fn is_lost(error: &RedisError) -> bool {
+pub(crate) fn is_lost(error: &RedisError) -> bool {
     error.is_io_error() || error.is_unrecoverable_error() || error.code() == Some("READONLY")
 }
 
 impl Line {
+    pub(crate) fn new() -> Self {
+        Self {
+            connection: Mutex::new(None),
+            opening: Semaphore::new(1),
+        }
+    }
+
     fn held(&self) -> std::sync::MutexGuard<'_, Option<Held>> {
         // What it guards is whole at every moment, so a panic elsewhere has not spoilt it.
         self.connection
@@ -282,7 +295,7 @@ impl Line {
             .map(|held| (held.number, (*held.connection).clone()))
     }
 
-    fn close(&self, number: u64) {
+    pub(crate) fn close(&self, number: u64) {
         let mut held = self.held();
         if let Some(failed) = held.take_if(|held| held.number == number) {
             drop(Object::take(failed.connection));

@@ -155,13 +155,13 @@ async fn a_server_that_does_not_answer_is_a_timeout() {
 
 #[tokio::test]
 async fn an_unknown_option_of_the_url_is_named() {
-    let url = oqron_testing::servers::redis_url() + "?wait_replicas=1";
+    let url = oqron_testing::servers::redis_url() + "?wait=1";
     let error = RedisPublish::connect(&Config::new(url).unwrap())
         .await
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("\"wait_replicas\"") && error.contains("ca"),
+        error.contains("\"wait\"") && error.contains("ca, wait_replicas"),
         "{error}"
     );
 }

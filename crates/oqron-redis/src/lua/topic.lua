@@ -14,6 +14,7 @@
 -- :expire   zset   id                           end of the retention, µs
 -- :seen     zset   id                           ids of removed jobs, remembered until, ms
 -- :wake     zset   worker                       waiters; the score says when each was told to come, ms
+-- :waited   string                              written by adds that wait for replicas; gone after a minute
 -- :watch    zset   id                           somebody waits for its end; until, ms
 -- :turn     hash   worker                       its last request and the answer
 -- :result :error :timeline :log :progress       hashes by id, for the jobs that have them

@@ -29,7 +29,8 @@ impl RedisPublish {
             call.push(job.id.as_str());
             call.push(body.as_slice());
         }
-        let answer = reply::bytes(self.server.run("add jobs", call).await?)?.unwrap_or_default();
+        let answer = self.server.add("add jobs", topic, call).await?;
+        let answer = reply::bytes(answer)?.unwrap_or_default();
         if answer.len() != jobs.len() + 1 {
             return Err(corrupt(
                 "an answer",

@@ -2,6 +2,7 @@
 
 mod ended;
 mod enqueue;
+mod replicated;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 use oqron_core::{Config, Enqueued, Error, Finished, JobRef, NewJob, Publish, TopicName};
 
 use crate::publish::ended::Ended;
+pub(crate) use crate::publish::replicated::Replicated;
 use crate::records::records;
 use crate::server::Server;
 

@@ -37,6 +37,17 @@ async fn info(port: u16, section: &str, line: &str) -> Option<()> {
     text.lines().any(|found| found == line).then_some(())
 }
 
+/// Another server, as soon as it follows this one.
+pub(crate) async fn replica_of(master: &RedisServer) -> RedisServer {
+    let of = format!("127.0.0.1 {}", master.port());
+    let replica = RedisServer::start(durable().setting("replicaof", of)).unwrap();
+    within(AGREED_WITHIN, "the replica follows", async || {
+        info(replica.port(), "replication", "master_link_status:up").await
+    })
+    .await;
+    replica
+}
+
 /// A master, its replica, and three sentinels of whom two must agree.
 pub(crate) struct Watched {
     pub(crate) master: RedisServer,
@@ -98,12 +109,7 @@ impl Watched {
     /// All know each other, and the replica has what the master has.
     pub(crate) async fn start() -> Self {
         let master = RedisServer::start(durable()).unwrap();
-        let of = format!("127.0.0.1 {}", master.port());
-        let replica = RedisServer::start(durable().setting("replicaof", of)).unwrap();
-        within(AGREED_WITHIN, "the replica follows", async || {
-            info(replica.port(), "replication", "master_link_status:up").await
-        })
-        .await;
+        let replica = replica_of(&master).await;
         let sentinels: Vec<Sentinel> = (0..3).map(|_| Sentinel::start(master.port())).collect();
         for sentinel in &sentinels {
             within(AGREED_WITHIN, "the sentinels know each other", async || {
@@ -161,7 +167,9 @@ async fn replicated(master: u16, replica: u16) {
     };
     let written = offset(master, "master_repl_offset:").await.unwrap();
     within(AGREED_WITHIN, "the replica has it", async || {
-        offset(replica, "slave_repl_offset:").await.filter(|read| *read >= written)
+        offset(replica, "slave_repl_offset:")
+            .await
+            .filter(|read| *read >= written)
     })
     .await;
 }
