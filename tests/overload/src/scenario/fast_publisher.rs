@@ -3,11 +3,11 @@ use crate::load::{FLOOD, Work};
 use crate::place::{Place, eventually};
 
 const BOUND_MIB: f64 = 96.0;
-const PADDING: usize = 8 * 1024;
+const PADDING: usize = 12 * 1024;
 const TASKS: usize = 100;
 
 pub(super) async fn run(place: &Place, size: Size) -> Row {
-    let jobs = size.pick(20_000, 200_000);
+    let jobs = size.pick(10_000, 100_000);
     let mut worker = place
         .process("work")
         .option("flood", 4)

@@ -3,17 +3,17 @@ use crate::load::{FLOOD, Work};
 use crate::place::Place;
 
 /// A process that kept the jobs would have more.
-const BOUND_MIB: f64 = 96.0;
-const PADDING: usize = 1024;
+const BOUND_MIB: f64 = 88.0;
+const PADDING: usize = 2 * 1024;
 
 pub(super) async fn run(place: &Place, size: Size) -> Row {
-    let jobs = size.pick(100_000, 1_000_000);
+    let jobs = size.pick(50_000, 1_000_000);
     let other = place.process("work").option("other", 4).start();
     let flood = Flood::begin(place);
     let publisher = place
         .process("publish")
         .option("jobs", jobs)
-        .option("batch", 1_000)
+        .option("batch", 500)
         .option("padding", PADDING)
         .option("work", work_json(Work::Nothing));
     let published = publisher.start().ended().await;
