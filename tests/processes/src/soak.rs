@@ -13,7 +13,7 @@ use crate::fleet::Fleet;
 use crate::history::Event;
 use crate::load::Load;
 use crate::process::{Process, killed_by};
-use crate::script::{Gate, Step};
+use crate::script::{Gate, Script, Step};
 use crate::world::{Backend, LOCK_TTL, PATIENCE, Programs, World, eventually};
 use crate::{PLAY, faketime};
 
@@ -205,11 +205,11 @@ impl<'a> Round<'a> {
             Trouble::Terminate if self.frozen[number].is_none() => self.terminate(number).await,
             Trouble::KillPublisher => self.kill_publisher(),
             // It takes two processes with it, and is then done.
-            Trouble::Abort => drop(self.world.add([Step::AbortUpTo(2)]).await),
-            Trouble::Block => drop(self.world.add([Step::BlockFor(LOCK_TTL / 4)]).await),
+            Trouble::Abort => self.add(Step::AbortUpTo(2)).await,
+            Trouble::Block => self.add(Step::BlockFor(LOCK_TTL / 4)).await,
             Trouble::Cancel => self.cancel().await,
-            Trouble::Pause => self.world.operator.pause(&PLAY.name().unwrap()).await.unwrap(),
-            Trouble::Resume => self.world.operator.resume(&PLAY.name().unwrap()).await.unwrap(),
+            Trouble::Pause => self.pause().await,
+            Trouble::Resume => self.resume().await,
             Trouble::Freeze | Trouble::Terminate => {}
         }
     }
@@ -235,16 +235,36 @@ impl<'a> Round<'a> {
         self.publishers[number].process = self.publish(&self.publishers[number].ids);
     }
 
+    /// A frozen worker may hold the lock of an SQLite file for as long as it is frozen: whatever is refused meanwhile is
+    /// tried again.
+    async fn add(&self, step: Step) {
+        let script = Script::new([step]);
+        let queue = self.world.queue();
+        eventually("an add", async || queue.add(&script).await.ok()).await;
+    }
+
     async fn cancel(&mut self) {
         let added = self.world.count(Event::Added) as u64;
         let id = self.chance.between(0, added.max(1)).to_string();
         let job = self.world.queue().job(id).unwrap();
-        job.cancel().await.unwrap();
+        eventually("a cancel", async || job.cancel().await.ok()).await;
+    }
+
+    async fn pause(&mut self) {
+        let topic = PLAY.name().unwrap();
+        let operator = &self.world.operator;
+        eventually("a pause", async || operator.pause(&topic).await.ok()).await;
+    }
+
+    async fn resume(&mut self) {
+        let topic = PLAY.name().unwrap();
+        let operator = &self.world.operator;
+        eventually("a resume", async || operator.resume(&topic).await.ok()).await;
     }
 
     /// Everybody lives on, and what is left is done.
     async fn calm_down(&mut self) {
-        self.world.operator.resume(&PLAY.name().unwrap()).await.unwrap();
+        self.resume().await;
         for number in 0..self.frozen.len() {
             if self.frozen[number].take().is_some() {
                 self.fleet.worker(number).thaw();

@@ -14,6 +14,8 @@ use crate::{HISTORY_VARIABLE, LABEL_VARIABLE, PLAY, connect, variable};
 
 /// Adds under way at the same time.
 const LANES: usize = 4;
+/// A frozen worker may hold the lock of an SQLite file for as long as it is frozen.
+const RETRY_FOR: Duration = Duration::from_secs(20);
 
 /// Runs it to its end.
 ///
@@ -36,7 +38,7 @@ async fn publish(arguments: Vec<String>) -> Result<(), Box<dyn Error>> {
     let label = variable(LABEL_VARIABLE);
     let recorder = Recorder::create(variable(HISTORY_VARIABLE), &label)?;
     let publisher = connect::publisher(Config::load()?, recorder.clone()).await?;
-    let queue = publisher.queue(PLAY);
+    let queue = publisher.queue(PLAY).retry_for(RETRY_FOR);
     recorder.up(None);
     gate.pass(&label).await;
 
