@@ -105,7 +105,12 @@ async fn a_worker_that_nobody_answers_ends_when_it_is_told_to(world: World) {
     world.reaches(job.id(), &[JobState::Active]).await;
     line.proxy.set(Weather::BLACKHOLE);
     // The grace, four seconds for what is left and for the goodbye, and a busy machine.
-    within(Duration::from_millis(6_500), "the end of the worker", worker.stop()).await;
+    within(
+        Duration::from_millis(6_500),
+        "the end of the worker",
+        worker.stop(),
+    )
+    .await;
     // Its lease says when others may have the job; nobody has pretended that it ended.
     assert_eq!(world.record(job.id()).await.state, JobState::Active);
 }

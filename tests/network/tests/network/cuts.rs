@@ -46,16 +46,16 @@ async fn a_worker_whose_connections_are_cut_again_and_again_keeps_its_jobs(world
 async fn a_partition_that_heals_within_the_lease_costs_no_attempt(world: World) {
     let line = world.line().await;
     let tally = Tally::default();
-    let worker = Started::new(&line.config, takes(Duration::from_secs(1), &tally).concurrency(5)).await;
+    let worker = Started::new(&line.config, takes(Duration::from_secs(3), &tally).concurrency(5)).await;
     let payloads: Vec<String> = (0..5).map(|_| marker("payload")).collect();
     let jobs = world.queue.add_many(&payloads).await.unwrap();
     for job in &jobs {
         world.reaches(job.id(), &[JobState::Active]).await;
     }
-    let other = Started::new(&world.config, takes(Duration::ZERO, &tally).concurrency(5)).await;
     // The handlers end meanwhile, and their outcomes have to wait.
     line.proxy.set(Weather::FROZEN);
-    sleep(Duration::from_secs(4)).await;
+    let other = Started::new(&world.config, takes(Duration::ZERO, &tally).concurrency(5)).await;
+    sleep(Duration::from_secs(5)).await;
     for job in &jobs {
         assert_eq!(world.record(job.id()).await.state, JobState::Active);
     }

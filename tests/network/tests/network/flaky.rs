@@ -78,7 +78,7 @@ async fn connections_that_break_all_the_time_lose_nothing_and_double_nothing(wor
     };
     let broke = push.proxy.accepted() + pull.proxy.accepted();
     assert!(
-        broke > 30 && added.len() > 50,
+        broke > 12 && added.len() > 50,
         "{broke} connections, {} jobs: no storm",
         added.len()
     );
