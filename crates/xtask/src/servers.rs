@@ -4,7 +4,7 @@ use std::{env, process::Command, time::Duration};
 
 use oqron_testing::servers::{
     POSTGRES_URL_VARIABLE, PostgresOptions, PostgresServer, REDIS_URL_VARIABLE, RedisOptions, RedisServer,
-    ServerError, find_postgres, find_redis,
+    ServerError, find_faketime, find_openssl, find_pgbouncer, find_postgres, find_redis,
 };
 
 use crate::{
@@ -21,7 +21,7 @@ pub(crate) struct Servers {
 
 impl Servers {
     pub(crate) fn start(interrupt: &Interrupt) -> Result<Self, Error> {
-        install_missing(&[Server::Redis, Server::Postgres], interrupt)?;
+        install_missing(&Server::ALL, interrupt)?;
         let redis = RedisServer::start(RedisOptions::new())?;
         let postgres = PostgresServer::start(PostgresOptions::new().without_durability())?;
         Ok(Self { redis, postgres })
@@ -55,13 +55,28 @@ pub(crate) fn keep(interrupt: &Interrupt) -> Result<(), Error> {
 pub(crate) enum Server {
     Redis,
     Postgres,
+    PgBouncer,
+    /// No servers, but programs that tests need.
+    Faketime,
+    OpenSsl,
 }
 
 impl Server {
+    const ALL: [Self; 5] = [
+        Self::Redis,
+        Self::Postgres,
+        Self::PgBouncer,
+        Self::Faketime,
+        Self::OpenSsl,
+    ];
+
     fn find(self) -> Result<(), ServerError> {
         match self {
             Self::Redis => find_redis().map(drop),
             Self::Postgres => find_postgres().map(drop),
+            Self::PgBouncer => find_pgbouncer().map(drop),
+            Self::Faketime => find_faketime().map(drop),
+            Self::OpenSsl => find_openssl().map(drop),
         }
     }
 }

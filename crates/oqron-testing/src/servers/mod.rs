@@ -36,6 +36,6 @@ pub use error::ServerError;
 pub use pgbouncer::PgBouncer;
 pub use postgres::{PostgresOptions, PostgresServer};
 pub use process::tied_to_this_thread;
-pub use program::{find_pgbouncer, find_postgres, find_redis};
+pub use program::{find_faketime, find_openssl, find_pgbouncer, find_postgres, find_redis};
 pub use redis::{RedisOptions, RedisServer};
 pub use shared::{POSTGRES_URL_VARIABLE, REDIS_URL_VARIABLE, postgres_url, redis_url};

@@ -55,6 +55,40 @@ static PGBOUNCER: Program = Program {
     folders: &["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin"],
 };
 
+/// Its library gives processes of tests a wrong wall clock.
+static FAKETIME: Program = Program {
+    name: "faketime",
+    package: "faketime",
+    variable: "OQRON_FAKETIME",
+    oldest: 0,
+    folders: &["/usr/local/bin", "/opt/homebrew/bin"],
+};
+
+/// It signs the certificates of tests.
+static OPENSSL: Program = Program {
+    name: "openssl",
+    package: "openssl",
+    variable: "OQRON_OPENSSL",
+    oldest: 1,
+    folders: &["/usr/local/bin", "/opt/homebrew/bin"],
+};
+
+/// Where `faketime` is.
+///
+/// # Errors
+/// [`ServerError::Missing`] with the places that were looked at and the package to install.
+pub fn find_faketime() -> Result<PathBuf, ServerError> {
+    FAKETIME.find()
+}
+
+/// Where `openssl` is.
+///
+/// # Errors
+/// [`ServerError::Missing`] with the places that were looked at and the package to install.
+pub fn find_openssl() -> Result<PathBuf, ServerError> {
+    OPENSSL.find()
+}
+
 /// Where `pgbouncer` is.
 ///
 /// # Errors
