@@ -70,10 +70,10 @@ impl Faults {
             || self.clock_jumps
     }
 
-    /// Whether somebody else can own a job before its worker knows it: the backend's clock jumps, or the presence breaks and
-    /// the worker does not see it, or takes an answer for a sign that all is well.
+    /// Whether somebody else can own a job before its worker can know it: the backend's clock jumps, or only the backend sees
+    /// that a presence broke.
     pub(crate) fn outrun_signals(&self) -> bool {
-        self.clock_jumps || self.presence_breaks || self.partitions || self.outages
+        self.clock_jumps || self.presence_breaks
     }
 }
 
