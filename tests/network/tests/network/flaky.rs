@@ -12,8 +12,7 @@ use crate::warnings;
 use crate::worker::{Started, Tally, takes};
 use crate::world::{Backend, World, marker, within};
 
-on_each_backend!(; redis ignores "an answer that ends in the middle is taken for damage":
-    connections_that_break_all_the_time_lose_nothing_and_double_nothing);
+on_each_backend!(connections_that_break_all_the_time_lose_nothing_and_double_nothing);
 
 const STORM: Duration = Duration::from_secs(5);
 const ADDERS: usize = 8;
@@ -30,7 +29,8 @@ async fn storm(proxy: &Proxy, backend: Backend) {
     loop {
         let bytes = rand::rng().random_range(20..at_most);
         let fault = match bytes % 4 {
-            0 => Fault::FIN,
+            // An answer of Redis that ends in the middle is taken for damage: see the adds.
+            0 if backend == Backend::Postgres => Fault::FIN,
             1 => Fault::LoseAnswers(Cut::Reset),
             _ => Fault::RESET,
         };
