@@ -103,6 +103,12 @@ fn told(program: Command, path: &Path) -> Vec<String> {
 /// With its schema, and closed again.
 fn make(path: &Path) {
     assert_eq!(Child::start("open", path).rest().last().unwrap(), "works");
+    // Who closes it last takes the files beside it away; the process had no time for that.
+    let file = rusqlite::Connection::open(path).unwrap();
+    let jobs: i64 = file
+        .query_row("SELECT count(*) FROM jobs", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(jobs, 1);
 }
 
 fn rights(path: &Path, mode: u32) {
