@@ -176,14 +176,32 @@ impl<'a> Round<'a> {
 
     /// Lets the frozen go on when their time has come, and starts again who has aborted.
     fn look_after(&mut self) {
+        self.thaw_in_time();
+        for status in self.fleet.revive() {
+            assert_eq!(killed_by(status), Some(Signal::ABORT), "{status}");
+        }
+    }
+
+    fn thaw_in_time(&mut self) {
         for number in 0..self.frozen.len() {
             if self.frozen[number].is_some_and(|until| Instant::now() >= until) {
                 self.fleet.worker(number).thaw();
                 self.frozen[number] = None;
             }
         }
-        for status in self.fleet.revive() {
-            assert_eq!(killed_by(status), Some(Signal::ABORT), "{status}");
+    }
+
+    /// Looks until there is something. A frozen worker may hold the lock of an SQLite file for as long as it is frozen: so
+    /// whatever is refused is tried again, and the frozen go on meanwhile.
+    async fn insist<T>(&mut self, what: &str, mut look: impl AsyncFnMut(&mut Self) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = look(self).await {
+                return found;
+            }
+            assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+            self.thaw_in_time();
+            tokio::time::sleep(TICK).await;
         }
     }
 
@@ -215,9 +233,9 @@ impl<'a> Round<'a> {
     }
 
     async fn terminate(&mut self, number: usize) {
-        let worker = self.fleet.worker_mut(number);
-        worker.terminate();
-        let status = worker.ended().await;
+        self.fleet.worker(number).terminate();
+        let ended = async |round: &mut Self| round.fleet.worker_mut(number).end();
+        let status = self.insist("the end of a worker", ended).await;
         // Told to stop before it could listen, or ended by the job that it ran.
         let is_known = [Some(Signal::TERM), Some(Signal::ABORT)].contains(&killed_by(status));
         assert!(
@@ -235,31 +253,30 @@ impl<'a> Round<'a> {
         self.publishers[number].process = self.publish(&self.publishers[number].ids);
     }
 
-    /// A frozen worker may hold the lock of an SQLite file for as long as it is frozen: whatever is refused meanwhile is
-    /// tried again.
-    async fn add(&self, step: Step) {
-        let script = Script::new([step]);
-        let queue = self.world.queue();
-        eventually("an add", async || queue.add(&script).await.ok()).await;
+    async fn add(&mut self, step: Step) {
+        let (script, queue) = (Script::new([step]), self.world.queue());
+        let add = async |_: &mut Self| queue.add(&script).await.ok();
+        self.insist("an add", add).await;
     }
 
     async fn cancel(&mut self) {
         let added = self.world.count(Event::Added) as u64;
         let id = self.chance.between(0, added.max(1)).to_string();
         let job = self.world.queue().job(id).unwrap();
-        eventually("a cancel", async || job.cancel().await.ok()).await;
+        let cancel = async |_: &mut Self| job.cancel().await.ok();
+        self.insist("a cancel", cancel).await;
     }
 
     async fn pause(&mut self) {
-        let topic = PLAY.name().unwrap();
-        let operator = &self.world.operator;
-        eventually("a pause", async || operator.pause(&topic).await.ok()).await;
+        let (topic, operator) = (PLAY.name().unwrap(), &self.world.operator);
+        let pause = async |_: &mut Self| operator.pause(&topic).await.ok();
+        self.insist("a pause", pause).await;
     }
 
     async fn resume(&mut self) {
-        let topic = PLAY.name().unwrap();
-        let operator = &self.world.operator;
-        eventually("a resume", async || operator.resume(&topic).await.ok()).await;
+        let (topic, operator) = (PLAY.name().unwrap(), &self.world.operator);
+        let resume = async |_: &mut Self| operator.resume(&topic).await.ok();
+        self.insist("a resume", resume).await;
     }
 
     /// Everybody lives on, and what is left is done.
