@@ -1,5 +1,7 @@
 //! Several workers that are killed and started again.
 
+use std::process::ExitStatus;
+
 use crate::process::{Builder, Process};
 
 /// Workers by number; each can be started again as it was.
@@ -49,12 +51,12 @@ impl<'a> Fleet<'a> {
         self.workers[number] = (self.start)(number).start();
     }
 
-    /// What systemd or Kubernetes do: starts again who has ended by itself. Answers how they ended.
-    pub fn revive(&mut self) -> Vec<std::process::ExitStatus> {
+    /// What systemd or Kubernetes do: starts again who has ended by itself. Answers how they ended, with their logs.
+    pub fn revive(&mut self) -> Vec<(ExitStatus, String)> {
         let mut ended = Vec::new();
         for number in 0..self.workers.len() {
             if let Some(status) = self.workers[number].end() {
-                ended.push(status);
+                ended.push((status, self.workers[number].log()));
                 self.restart(number);
             }
         }

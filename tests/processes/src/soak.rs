@@ -1,6 +1,7 @@
 //! Everything that can happen to processes, mixed at random, round after round, each proven at its end.
 
 use std::ops::Range;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
@@ -21,6 +22,8 @@ use crate::{PLAY, faketime};
 const TICK: Duration = Duration::from_millis(20);
 /// Between two troubles, in milliseconds.
 const TROUBLE_AFTER_MS: (u64, u64) = (20, 700);
+/// Then a call is dropped and made anew, so that it keeps nobody frozen.
+const CALL_LASTS_MAX: Duration = Duration::from_millis(500);
 /// How long a round makes trouble, in milliseconds.
 const ROUND_MS: (u64, u64) = (3_000, 12_000);
 /// Jobs that one publisher adds before the next takes its place.
@@ -161,15 +164,16 @@ impl<'a> Round<'a> {
     /// Puts the next publisher in the place of each that has come to its end.
     fn publish_on(&mut self) {
         for number in 0..self.publishers.len() {
-            if let Some(status) = self.publishers[number].process.end() {
-                assert!(
-                    status.success(),
-                    "{status}\n{}",
-                    self.publishers[number].process.log()
-                );
-                if self.planned < JOBS_MAX {
-                    self.publishers[number] = self.next_publisher();
-                }
+            let publisher = &mut self.publishers[number].process;
+            let Some(status) = publisher.end() else { continue };
+            let log = publisher.log();
+            if was_locked_out(status, &log) {
+                self.publishers[number].process = self.publish(&self.publishers[number].ids);
+                continue;
+            }
+            assert!(status.success(), "{status}\n{log}");
+            if self.planned < JOBS_MAX {
+                self.publishers[number] = self.next_publisher();
             }
         }
     }
@@ -177,8 +181,9 @@ impl<'a> Round<'a> {
     /// Lets the frozen go on when their time has come, and starts again who has aborted.
     fn look_after(&mut self) {
         self.thaw_in_time();
-        for status in self.fleet.revive() {
-            assert_eq!(killed_by(status), Some(Signal::ABORT), "{status}");
+        for (status, log) in self.fleet.revive() {
+            let is_known = killed_by(status) == Some(Signal::ABORT) || was_locked_out(status, &log);
+            assert!(is_known, "{status}\n{log}");
         }
     }
 
@@ -196,7 +201,7 @@ impl<'a> Round<'a> {
     async fn insist<T>(&mut self, what: &str, mut look: impl AsyncFnMut(&mut Self) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(found) = look(self).await {
+            if let Ok(Some(found)) = tokio::time::timeout(CALL_LASTS_MAX, look(self)).await {
                 return found;
             }
             assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
@@ -237,11 +242,11 @@ impl<'a> Round<'a> {
         let ended = async |round: &mut Self| round.fleet.worker_mut(number).end();
         let status = self.insist("the end of a worker", ended).await;
         // Told to stop before it could listen, or ended by the job that it ran.
+        let log = self.fleet.worker(number).log();
         let is_known = [Some(Signal::TERM), Some(Signal::ABORT)].contains(&killed_by(status));
         assert!(
-            status.success() || is_known,
-            "{status}\n{}",
-            self.fleet.worker(number).log()
+            status.success() || is_known || was_locked_out(status, &log),
+            "{status}\n{log}"
         );
         self.fleet.restart(number);
     }
@@ -287,9 +292,16 @@ impl<'a> Round<'a> {
                 self.fleet.worker(number).thaw();
             }
         }
-        for publisher in &mut self.publishers {
-            publisher.process.ended_in_order().await;
-        }
+        self.planned = JOBS_MAX;
+        let published = async |round: &mut Self| {
+            round.publish_on();
+            let publishers = &mut round.publishers;
+            publishers
+                .iter_mut()
+                .all(|publisher| publisher.process.end().is_some_and(|status| status.success()))
+                .then_some(())
+        };
+        self.insist("the end of the publishers", published).await;
         let deadline = Instant::now() + PATIENCE * 2;
         loop {
             self.look_after();
@@ -313,4 +325,9 @@ impl<'a> Round<'a> {
         }
         self.fleet.stop().await;
     }
+}
+
+/// It began while a frozen process held the lock of the SQLite file, and said so.
+fn was_locked_out(status: ExitStatus, log: &str) -> bool {
+    status.code() == Some(1) && log.contains("another process has kept the file locked")
 }

@@ -28,7 +28,7 @@ async fn a_job_that_takes_all_memory_becomes_a_dead_letter_and_harms_no_other(wo
 
     let mut deaths = 0;
     eventually("the dead letter", async || {
-        for status in fleet.revive() {
+        for (status, _) in fleet.revive() {
             assert_eq!(killed_by(status), Some(Signal::ABORT), "{status}");
             deaths += 1;
         }
