@@ -4,13 +4,14 @@
 //!
 //! In the order in which a simulation goes:
 //! - `chance`, `plan`, `task`: what follows from the seed alone;
-//! - `world`, `node`, `publisher`, `handler`: who takes part;
+//! - `world`, `events`, `node`, `publisher`, `handler`: who takes part, and what is done to them;
 //! - `weather`, `line`, `faulty`, `faulty_presence`: what goes wrong between them and the backend;
-//! - `history`, `verdict`, `trace`: what was seen, what must hold, and what is told.
+//! - `history`, `seen`, `verdict`, `trace`, `panics`: what was seen, what must hold, and what is told.
 //!
 //! `cargo xtask simulate` runs many seeds, and replays one.
 
 mod chance;
+mod events;
 mod faulty;
 mod faulty_presence;
 mod handler;
@@ -20,6 +21,7 @@ mod node;
 mod panics;
 mod plan;
 mod publisher;
+mod seen;
 mod task;
 mod trace;
 mod verdict;

@@ -2,8 +2,8 @@
 
 use oqron_core::{FailureKind, JobRecord, JobState, TimelineKind};
 
-use crate::history::Seen;
 use crate::plan::{Planned, Terms};
+use crate::seen::Seen;
 use crate::task::{Done, Kind};
 
 /// More events than this, and the oldest may be gone.
