@@ -17,7 +17,7 @@ pub struct Program {
     pub package: &'static str,
     /// The variable that names it, or the folder that holds it, when it is in an unusual place.
     pub variable: &'static str,
-    /// The oldest major version that works.
+    /// The oldest major version that works; 0 for any, without asking.
     pub oldest: u32,
     /// Folders outside of the usual `PATH`; one `*` stands for a version.
     folders: &'static [&'static str],
@@ -69,7 +69,7 @@ static OPENSSL: Program = Program {
     name: "openssl",
     package: "openssl",
     variable: "OQRON_OPENSSL",
-    oldest: 1,
+    oldest: 0,
     folders: &["/usr/local/bin", "/opt/homebrew/bin"],
 };
 
@@ -131,6 +131,9 @@ impl Program {
                 looked_in: candidates,
             });
         };
+        if self.oldest == 0 {
+            return Ok(path.clone());
+        }
         let found = major_version(path)?;
         if found < self.oldest {
             return Err(ServerError::TooOld {
