@@ -294,6 +294,11 @@ local left = call('ZCARD', topic .. ':wait')
 local soonest, leased = next_event()
 if request > last_request then
   if claim_max >= 0 and taken < claim_max and (left == 0 or paused) then
+    if taken > 0 then
+      -- Its own coming back does not count: these leases are for others to look after if it dies.
+      call('ZREM', topic .. ':wake', worker)
+      wake_for(channels, name, now + lease_ttl)
+    end
     call('ZADD', topic .. ':wake', (paused or not soonest) and '+inf' or soonest, worker)
   elseif not paused then
     if claim_max >= 0 then
