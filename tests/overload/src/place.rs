@@ -17,6 +17,8 @@ use crate::program::Builder;
 
 /// One thing that is waited for takes at most this long. Generous: the machine is busy, and in full size it has much to do.
 pub const PATIENCE: Duration = Duration::from_secs(600);
+/// A server that is flooded on a machine that does other things as well may take its time.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// A look at all processes of a server reads many files.
 const SERVER_LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -114,6 +116,7 @@ impl Place {
             .unwrap();
         // The default keeps 10,000, and every job is to be counted at the end.
         config.retention.max_count = None;
+        config.call_timeout = CALL_TIMEOUT;
         Self {
             publisher: oqron::publisher(config.clone()).await.unwrap(),
             operator: oqron::operator(&config).await.unwrap(),
@@ -133,6 +136,7 @@ impl Place {
             .env("OQRON_PROJECT", "overload")
             .env("OQRON_ENVIRONMENT", &self.environment)
             .env("OQRON_WORKER_NAME", role)
+            .env("OQRON_CALL_TIMEOUT", format!("{}s", CALL_TIMEOUT.as_secs()))
     }
 
     /// How many jobs of a topic there are in each state. Looks at the server's memory, too.

@@ -3,7 +3,7 @@ use crate::load::{FLOOD, Work};
 use crate::place::Place;
 
 /// So many MiB for each job under way: its result is in the worker's hands as text, encoded, and on its way.
-const BOUND_MIB: f64 = 8.0;
+const BOUND_MIB: f64 = 10.0;
 /// With its quotes, exactly the limit.
 const RESULT: usize = 1024 * 1024 - 2;
 
