@@ -32,7 +32,7 @@ impl Backend for Redis {
 
 prop_state_machine! {
     #![proptest_config(ProptestConfig {
-        cases: 300,
+        cases: 200,
         failure_persistence: None,
         max_shrink_time: 60_000,
         ..ProptestConfig::default()
