@@ -63,9 +63,10 @@ impl<'a> Fleet<'a> {
         ended
     }
 
-    /// SIGTERM to all, and an end in order.
+    /// SIGTERM to all, and an end in order. Whoever has just been started is told once it listens.
     pub async fn stop(&mut self) {
         for worker in &self.workers {
+            worker.says("working").await;
             worker.terminate();
         }
         for worker in &mut self.workers {

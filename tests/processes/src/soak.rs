@@ -15,7 +15,7 @@ use crate::history::Event;
 use crate::load::Load;
 use crate::process::{Process, killed_by};
 use crate::script::{Gate, Script, Step};
-use crate::world::{Backend, LOCK_TTL, PATIENCE, Programs, World, eventually};
+use crate::world::{Backend, LOCK_TTL, PATIENCE, Programs, World};
 use crate::{PLAY, faketime};
 
 /// How often it is looked whether something is due.
@@ -314,14 +314,6 @@ impl<'a> Round<'a> {
                 "not every job comes to its end: {counts:?}"
             );
             tokio::time::sleep(TICK).await;
-        }
-        // Whoever has just been started can be told to stop once it listens.
-        for number in 0..self.fleet.len() {
-            let worker = self.fleet.worker(number);
-            eventually("a worker that listens", async || {
-                worker.log().contains("working").then_some(())
-            })
-            .await;
         }
         self.fleet.stop().await;
     }
