@@ -74,7 +74,7 @@ impl PgConsume {
     /// A URL that does not do, a server that cannot be reached, refuses access or is too old, a schema that is newer than
     /// this version of Oqron.
     pub async fn connect(config: &Config) -> Result<Self, Error> {
-        let database = Database::open(config).await?;
+        let database = Box::pin(Database::open(config)).await?;
         crate::durability::warn(&database).await?;
         Ok(Self {
             database,

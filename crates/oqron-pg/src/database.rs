@@ -70,6 +70,7 @@ impl fmt::Debug for Database {
 
 impl Database {
     /// Connects, checks the server's version and brings the schema up to date.
+    /// A deep future: callers box it, so that programs do not meet the limit of what the compiler looks into.
     pub(crate) async fn open(config: &Config) -> Result<Arc<Self>, Error> {
         let Address {
             driver,
@@ -186,14 +187,21 @@ impl Database {
         }
     }
 
-    /// One statement in a transaction of its own.
+    /// One statement in a transaction of its own. It is sent again over another connection while those of the pool turn out
+    /// to be dead: all that Oqron sends may be sent again.
     pub(crate) async fn query(
         &self,
         action: &'static str,
         statement: &'static Statement,
         params: &[Param<'_>],
     ) -> Result<Vec<Row>, Error> {
-        self.connection(action).await?.query(statement, params).await
+        loop {
+            let connection = self.connection(action).await?;
+            match connection.query(statement, params).await {
+                Err(Error::Unavailable { .. }) if !connection.is_fresh() => {}
+                answer => return answer,
+            }
+        }
     }
 
     /// A connection of its own beside the pool, for listening.
@@ -234,6 +242,11 @@ impl Connection<'_> {
         self.client
             .as_ref()
             .expect("it is taken out only when the connection is dropped")
+    }
+
+    /// Opened for this call, so that its failure says something of the server.
+    pub(crate) fn is_fresh(&self) -> bool {
+        Object::metrics(self.client()).recycle_count == 0
     }
 
     pub(crate) fn client_mut(&mut self) -> &mut Object {

@@ -130,8 +130,8 @@ impl Marks {
     ) {
         let mut floors = BTreeMap::new();
         for &(priority, seq) in claimed {
-            let floor = floors.entry(priority).or_insert(seq + 1);
-            *floor = (*floor).max(seq + 1);
+            let floor = floors.entry(priority).or_insert(seq.saturating_add(1));
+            *floor = (*floor).max(seq.saturating_add(1));
         }
         if let Some(took) = full_took {
             let pause = (took * FULL_AFTER_ITS_COST_TIMES).clamp(FULL_AFTER, FULL_AFTER_MAX);

@@ -67,7 +67,7 @@ impl PgOperate {
     /// this version of Oqron.
     pub async fn connect(config: &Config) -> Result<Self, Error> {
         Ok(Self {
-            database: Database::open(config).await?,
+            database: Box::pin(Database::open(config)).await?,
         })
     }
 

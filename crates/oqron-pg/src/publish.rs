@@ -61,7 +61,7 @@ impl PgPublish {
     /// A URL that does not do, a server that cannot be reached, refuses access or is too old, a schema that is newer than
     /// this version of Oqron.
     pub async fn connect(config: &Config) -> Result<Self, Error> {
-        let database = Database::open(config).await?;
+        let database = Box::pin(Database::open(config)).await?;
         Ok(Self {
             watch: Arc::new(Watch::new(database.clone())),
             database,
@@ -124,10 +124,18 @@ impl Publish for PgPublish {
         }
         let topic = self.database.topic_made(action, topic).await?;
         let columns = Columns::of(jobs);
-        let connection = self.database.connection(action).await?;
-        let rows = connection
-            .query(&ENQUEUE, &columns.params(&topic, Commit::Now))
-            .await?;
+        let (connection, rows) = loop {
+            let connection = self.database.connection(action).await?;
+            match connection
+                .query(&ENQUEUE, &columns.params(&topic, Commit::Now))
+                .await
+            {
+                Ok(rows) => break (connection, rows),
+                // It was dead before: what the ids are for.
+                Err(Error::Unavailable { .. }) if !connection.is_fresh() => {}
+                Err(error) => return Err(error),
+            }
+        };
         let enqueued = read_enqueued(jobs, &rows)?;
         let mut due = 0;
         let mut next = None;

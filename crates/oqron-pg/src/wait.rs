@@ -131,18 +131,24 @@ impl PgConsume {
             millis(now.saturating_add(due_in))
         });
         let last_since = last.map(|last| last.since);
-        let rows = connection
+        let waiting = &self.memory.registrations.waiting;
+        // Remembered before it is made: a wake-up may be here before the answer, and ends it.
+        let registration = Registration {
+            since: last_since.unwrap_or(0),
+            made: Instant::now(),
+            due,
+        };
+        lock(waiting).insert((topic, key), registration);
+        let registered = connection
             .query(&WAIT, &[&topic, &key, &due_at, &last_since])
-            .await?;
+            .await;
+        let rows = registered.inspect_err(|_| {
+            lock(waiting).remove(&(topic, key));
+        })?;
         let since = rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or(0);
-        lock(&self.memory.registrations.waiting).insert(
-            (topic, key),
-            Registration {
-                since,
-                made: Instant::now(),
-                due,
-            },
-        );
+        if let Some(registration) = lock(waiting).get_mut(&(topic, key)) {
+            registration.since = since;
+        }
         // A job that was committed between the claim and the registration has woken nobody.
         let ranges: Ranges = self.memory.of_topic(topic, |memory| memory.marks.ranges());
         connection

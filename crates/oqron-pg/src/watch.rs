@@ -14,6 +14,9 @@ use crate::statement::statement;
 
 statement!(WATCH, "sql/publish/watch.sql", [INT4, TEXT, TEXT, INT8]);
 
+/// An end that is committed while the watch is, can miss it: each has a snapshot that does not show the other. So the first
+/// looks come soon.
+const REREAD_FIRST_AFTER: Duration = Duration::from_millis(250);
 /// The record is read again after this time without a notification.
 const REREAD_AFTER: Duration = Duration::from_secs(5);
 /// The same where there are no notifications.
@@ -97,12 +100,17 @@ impl Watch {
             return Ok(Finished::Gone);
         };
         let ticket = self.ticket(format!("f:{topic}:{}", job.id));
+        let mut reread_after = REREAD_FIRST_AFTER;
         loop {
             // Before the look, so that an end between the two is not missed.
             let told = ticket.notify.notified();
             let look_again_after = match self.look(job, topic).await {
                 Ok(Some(finished)) => return Ok(finished),
-                Ok(None) if self.database.prepared => REREAD_AFTER,
+                Ok(None) if self.database.prepared => {
+                    let now = reread_after;
+                    reread_after = (reread_after * 4).min(REREAD_AFTER);
+                    now
+                }
                 Ok(None) => REREAD_AFTER_WITHOUT_CHANNEL,
                 // The caller says how long it waits, whatever becomes of the connection meanwhile.
                 Err(error) if error.is_transient() => {

@@ -56,6 +56,10 @@ pub(crate) fn from_redis(backend: &str, action: &'static str, error: &RedisError
             "{text}; is Redis running there, and is the address right?"
         )),
         ErrorKind::Server(ServerErrorKind::BusyLoading) => unavailable(text),
+        // The driver's word for a connection that is closed in the middle of an answer.
+        ErrorKind::Parse if text.contains("end of input") => {
+            unavailable("the connection ended in the middle of an answer".into())
+        }
         ErrorKind::UnexpectedReturnType | ErrorKind::Parse => Error::Corrupt {
             what: "an answer",
             problem: text,

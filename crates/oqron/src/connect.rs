@@ -11,11 +11,11 @@ macro_rules! connect {
     ($side:path, $config:expr, $redis:ident, $pg:ident, $sqlite:ident, $memory:ident) => {{
         let connected: Result<Arc<dyn $side>, Error> = match $config.url.kind() {
             #[cfg(feature = "sqlite")]
-            BackendKind::Sqlite => Ok(Arc::new(oqron_sqlite::$sqlite::connect($config).await?)),
+            BackendKind::Sqlite => Ok(Arc::new(Box::pin(oqron_sqlite::$sqlite::connect($config)).await?)),
             #[cfg(feature = "redis")]
-            BackendKind::Redis => Ok(Arc::new(oqron_redis::$redis::connect($config).await?)),
+            BackendKind::Redis => Ok(Arc::new(Box::pin(oqron_redis::$redis::connect($config)).await?)),
             #[cfg(feature = "postgres")]
-            BackendKind::Postgres => Ok(Arc::new(oqron_pg::$pg::connect($config).await?)),
+            BackendKind::Postgres => Ok(Arc::new(Box::pin(oqron_pg::$pg::connect($config)).await?)),
             #[cfg(feature = "memory")]
             BackendKind::Memory => Ok(Arc::new(oqron_testing::memory::$memory::connect($config).await?)),
             #[allow(unreachable_patterns, reason = "with all features on there is no other kind")]

@@ -181,6 +181,11 @@ create unlogged table oqron.wakes (
 create function oqron.now_ms() returns bigint language sql volatile as
 $$ select floor(extract(epoch from clock_timestamp()) * 1000)::bigint $$;
 
+-- Whatever somebody wrote into a row by hand, it must not make the turn fail that meets it.
+create function oqron.later(at bigint, ms bigint) returns bigint language sql immutable as
+$$ select case when ms > 9223372036854775807 - greatest(at, 0) then 9223372036854775807
+               else greatest(at, 0) + greatest(ms, 0) end $$;
+
 -- The last `at_most` of a list with more behind it.
 create function oqron.newest(old text[], more text[], at_most integer) returns text[] language sql immutable as
 $$ select (coalesce(old, '{}') || coalesce(more, '{}'))

@@ -247,6 +247,7 @@ macro_rules! __conformance_cases {
                 leases_of_several_topics_are_reclaimed_in_one_call
                 a_claim_tells_whether_there_are_leases
                 a_claim_wakes_a_waiter_that_would_sleep_beyond_its_leases
+                a_claim_that_came_up_short_wakes_another_for_its_leases
             ]
             turns: [
                 a_turn_settles_and_claims_at_once

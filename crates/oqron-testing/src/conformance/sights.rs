@@ -92,10 +92,8 @@ pub async fn a_look_is_about_its_topics(bench: Bench) {
     other.add("a").await;
     dead_holder(&other, for_long(1)).await;
     absent(&other, 1).await;
-    assert_eq!(
-        look(&bench).await,
-        Sight::new(false, vec![], look(&bench).await.server_up)
-    );
+    let sight = look(&bench).await;
+    assert_eq!((sight.others, sight.absent), (false, vec![]));
     let worker = bench.worker("looker");
     let topics = [bench.topic.clone(), other.topic.clone()];
     let sight = bench.consume.look(&worker.id, &topics).await.unwrap().unwrap();
@@ -294,6 +292,15 @@ pub async fn a_claim_wakes_a_waiter_that_would_sleep_beyond_its_leases(bench: Be
     woken(&bench, &mut second).await;
     let turned = idle.turn(&[], Some(for_long(1))).await;
     assert!(turned.leases.is_empty() && turned.due_in.is_some());
+}
+
+/// Its holder waits too, having come up short, and cannot be counted on.
+pub async fn a_claim_that_came_up_short_wakes_another_for_its_leases(bench: Bench) {
+    let (one, two) = (waiter(&bench, "one").await, waiter(&bench, "two").await);
+    bench.add("a").await;
+    let ((mut holder, _first), (_idle, mut second)) = first_woken(&bench, one, two).await;
+    assert_eq!(holder.claim(2).await.len(), 1);
+    woken(&bench, &mut second).await;
 }
 
 /// A worker that has died with what it claimed, and its lease.

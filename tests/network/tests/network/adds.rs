@@ -14,8 +14,7 @@ on_each_backend!(
     an_add_without_an_answer_is_an_error_and_its_caller_can_add_the_id_again,
     an_add_that_is_cut_at_any_byte_makes_one_job,
     many_adds_that_share_an_answer_that_is_lost_are_all_there_once,
-    an_add_after_all_connections_were_cut_notices_nothing;
-    redis ignores "an answer that ends in the middle is taken for damage":
+    an_add_after_all_connections_were_cut_notices_nothing,
     an_add_whose_new_connection_is_cut_at_any_byte_makes_one_job,
 );
 

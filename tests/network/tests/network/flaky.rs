@@ -29,8 +29,7 @@ async fn storm(proxy: &Proxy, backend: Backend) {
     loop {
         let bytes = rand::rng().random_range(20..at_most);
         let fault = match bytes % 4 {
-            // An answer of Redis that ends in the middle is taken for damage: see the adds.
-            0 if backend == Backend::Postgres => Fault::FIN,
+            0 => Fault::FIN,
             1 => Fault::LoseAnswers(Cut::Reset),
             _ => Fault::RESET,
         };

@@ -21,27 +21,17 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Stands in every URL, and must not stand in any message.
 pub(crate) const PASSWORD: &str = "hunter2";
 
-/// One test function for each backend out of `async fn name(world: World)`. What one of them cannot do yet is left out with
-/// the reason: `…; postgres ignores "why": name, …`.
+/// One test function for each backend out of `async fn name(world: World)`.
 macro_rules! on_each_backend {
-    (
-        $($test:ident),* $(,)?
-        $(; redis ignores $redis_why:literal: $($redis_not_yet:ident),+ $(,)?)?
-        $(; postgres ignores $pg_why:literal: $($pg_not_yet:ident),+ $(,)?)?
-    ) => {
+    ($($test:ident),* $(,)?) => {
         mod redis {
-            $(on_each_backend!(@test Redis [] $test);)*
-            $($(on_each_backend!(@test Redis [#[ignore = $redis_why]] $redis_not_yet);)+)?
-            $($(on_each_backend!(@test Redis [] $pg_not_yet);)+)?
+            $(on_each_backend!(@test Redis $test);)*
         }
         mod postgres {
-            $(on_each_backend!(@test Postgres [] $test);)*
-            $($(on_each_backend!(@test Postgres [] $redis_not_yet);)+)?
-            $($(on_each_backend!(@test Postgres [#[ignore = $pg_why]] $pg_not_yet);)+)?
+            $(on_each_backend!(@test Postgres $test);)*
         }
     };
-    (@test $backend:ident [$($attribute:tt)*] $test:ident) => {
-        $($attribute)*
+    (@test $backend:ident $test:ident) => {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $test() {
             let world = crate::world::World::new(crate::world::Backend::$backend).await;

@@ -62,9 +62,9 @@ async fn listen(mut presence: Box<dyn Presence>) -> oqron::Error {
 
 async fn connect(config: &Config) -> Result<Arc<dyn Consume>, Failure> {
     Ok(match config.url.kind() {
-        BackendKind::Sqlite => Arc::new(oqron_sqlite::SqliteConsume::connect(config).await?),
-        BackendKind::Redis => Arc::new(oqron_redis::RedisConsume::connect(config).await?),
-        BackendKind::Postgres => Arc::new(oqron_pg::PgConsume::connect(config).await?),
+        BackendKind::Sqlite => Arc::new(Box::pin(oqron_sqlite::SqliteConsume::connect(config)).await?),
+        BackendKind::Redis => Arc::new(Box::pin(oqron_redis::RedisConsume::connect(config)).await?),
+        BackendKind::Postgres => Arc::new(Box::pin(oqron_pg::PgConsume::connect(config)).await?),
         other => return Err(format!("there are no crowds on {other:?}").into()),
     })
 }

@@ -41,7 +41,7 @@ with clock as materialized (
     limit (select jobs from allowed)
 ), claimed as (
     update oqron.jobs j
-    set state = 2, attempts = j.attempts + 1, token = nextval('oqron.tokens'), worker = $2, request = $3,
+    set state = 2, attempts = least(j.attempts, 2147483646) + 1, token = nextval('oqron.tokens'), worker = $2, request = $3,
         started_at = c.now, lease_until = c.now + $5, at_most_once = $6, max_stalls = $7, settled = false
     from chosen h, clock c
     where j.topic = h.topic and j.id = h.id

@@ -6,7 +6,7 @@ kept as (
                                 cancel_requested, settled, id, worker, extras, progress, error, logs, timeline, payload,
                                 result)
     select seq, created_at, run_at, started_at, finished_at,
-           coalesce(finished_at + retain_ms, 9223372036854775807), token, retain_ms, retain_count,
+           case when retain_ms is null then 9223372036854775807 else oqron.later(finished_at, retain_ms) end, token, retain_ms, retain_count,
            id_window_ms, topic, priority, attempts, stalls, state, payload_format, result_format,
            cancel_requested, settled, id, worker, extras, progress, error, logs, timeline, payload, result
     from gone
@@ -14,7 +14,8 @@ kept as (
 ), remembered as (
     -- The token stays a minute in any case, so that a repeated settlement is recognised.
     insert into oqron.ids (topic, id, known_until, kept_until, token, worker)
-    select topic, id, created_at + id_window_ms, greatest(created_at + id_window_ms, finished_at + 60000),
+    select topic, id, oqron.later(created_at, id_window_ms),
+           greatest(oqron.later(created_at, id_window_ms), finished_at + 60000),
            case when settled then token end, worker
     from gone
     where state <> 4 and (retain_count = 0 or retain_ms = 0)

@@ -65,7 +65,7 @@ impl Topic {
         if let Some(claim) = turn.claim
             && !turned.leases.is_empty()
         {
-            self.wake_for(now.after(claim.lease_ttl));
+            self.wake_for(now.after(claim.lease_ttl), Some(turn.worker));
         }
         turned
     }

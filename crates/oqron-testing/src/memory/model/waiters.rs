@@ -47,15 +47,19 @@ impl Topic {
     pub(super) fn wake_for_earlier(&mut self, next_before: Option<Timestamp>) {
         let Some(next) = self.next_scheduled() else { return };
         if next_before.is_none_or(|before| next < before) {
-            self.wake_for(next);
+            self.wake_for(next, None);
         }
     }
 
-    /// Wakes one if nobody would come in time by itself.
-    pub(super) fn wake_for(&mut self, event: Timestamp) {
+    /// Wakes one if nobody would come in time by itself. A worker whose death would be the event does not count.
+    pub(super) fn wake_for(&mut self, event: Timestamp, but: Option<&WorkerId>) {
+        let counts = |waiter: &Waiter| Some(&waiter.worker) != but;
         let comes = |waiter: &Waiter| waiter.back_at.is_some_and(|back_at| back_at <= event);
-        if !self.waiters.iter().any(comes) {
-            self.wake(1);
+        if self.paused || self.waiters.iter().any(|waiter| counts(waiter) && comes(waiter)) {
+            return;
+        }
+        if let Some(index) = self.waiters.iter().position(counts) {
+            self.wake_at(index);
         }
     }
 
