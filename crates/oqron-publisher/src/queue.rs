@@ -101,7 +101,9 @@ impl<T, R> Queue<T, R> {
     ///
     /// # Errors
     /// [`Error::Core`]: a value over a limit, a name that is not valid, a payload that the codec cannot write (in
-    /// all of these nothing was written), or a backend that cannot be reached.
+    /// all of these nothing was written), or a backend that cannot be reached or does not answer. Then the job may have
+    /// been added: adding it again is safe with a [`job_id`](Add::job_id), and by [`retry_for`](Self::retry_for) without
+    /// one; a second `add` without a `job_id` is a second job.
     ///
     /// # Cancel safety
     /// If the future is dropped, the job may or may not have been added. Adding it again with the same
