@@ -142,7 +142,7 @@ pub trait Presence: Send {
         true
     }
 
-    /// Says goodbye: the worker is no longer listed and no longer woken.
+    /// Says goodbye: the worker is no longer listed and no longer woken. It repeats no request of before.
     async fn leave(self: Box<Self>) -> Result<(), Error>;
 }
 

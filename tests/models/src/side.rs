@@ -39,6 +39,8 @@ pub(crate) struct Member {
     accepted: HashMap<usize, usize>,
     /// The last turn, and which of its verdicts are unsure.
     last: (Vec<Settlement>, Option<Claim>, Vec<bool>),
+    /// It said goodbye after it, and sends nothing of before: some backends have forgotten its requests.
+    has_left: bool,
     presence: Option<Box<dyn Presence>>,
 }
 
@@ -50,6 +52,7 @@ impl Side {
             leases: Vec::new(),
             accepted: HashMap::new(),
             last: (Vec::new(), None, Vec::new()),
+            has_left: false,
             presence: None,
         };
         Self {
@@ -95,7 +98,10 @@ impl Side {
             }
             Step::Die { worker } => format!("{}", self.crew[*worker].presence.take().is_some()),
             Step::Leave { worker } => match self.crew[*worker].presence.take() {
-                Some(presence) => format!("{:?}", presence.leave().await.is_ok()),
+                Some(presence) => {
+                    self.crew[*worker].has_left = true;
+                    format!("{:?}", presence.leave().await.is_ok())
+                }
                 None => String::new(),
             },
             Step::Look => self.look().await,
@@ -184,13 +190,14 @@ impl Side {
             turned.paused
         );
         member.last = (settlements, claim, unsure);
+        member.has_left = false;
         member.leases.extend(turned.leases);
         told
     }
 
     async fn repeat(&mut self, worker: usize) -> String {
         let member = &self.crew[worker];
-        if member.request == 0 {
+        if member.request == 0 || member.has_left {
             return String::new();
         }
         let (settlements, claim, unsure) = &member.last;
