@@ -84,17 +84,14 @@ pub async fn a_retried_job_is_not_settled_by_its_old_token(bench: Bench) {
     worker.complete(&new).await;
 }
 
-/// Each for itself, in the order of the question.
-pub async fn only_what_failed_or_was_cancelled_can_be_retried(bench: Bench) {
-    for state in [JobState::Failed, JobState::Completed, JobState::Active] {
+/// Adds a job in each state, and names them all by it, with one among them that there is not.
+async fn one_in_each_state(bench: &Bench) -> [&'static str; 7] {
+    use JobState::{Active, Cancelled, Completed, Failed, Scheduled, Waiting};
+    // What is to be claimed comes before what is to stay waiting.
+    for state in [Failed, Completed, Active, Cancelled, Scheduled, Waiting] {
         bench.add_in_state(state.as_str(), state).await;
     }
-    for state in [JobState::Cancelled, JobState::Scheduled, JobState::Waiting] {
-        bench.add_in_state(state.as_str(), state).await;
-    }
-    use JobState::{Active, Completed, Scheduled, Waiting};
-    use Operated::{Done, NotFound, WrongState};
-    let names = [
+    [
         "waiting",
         "failed",
         "nobody",
@@ -102,7 +99,14 @@ pub async fn only_what_failed_or_was_cancelled_can_be_retried(bench: Bench) {
         "cancelled",
         "scheduled",
         "completed",
-    ];
+    ]
+}
+
+/// Each for itself, in the order of the question.
+pub async fn only_what_failed_or_was_cancelled_can_be_retried(bench: Bench) {
+    let names = one_in_each_state(&bench).await;
+    use JobState::{Active, Completed, Scheduled, Waiting};
+    use Operated::{Done, NotFound, WrongState};
     assert_eq!(
         retry(&bench, &names).await,
         [
@@ -121,23 +125,9 @@ pub async fn only_what_failed_or_was_cancelled_can_be_retried(bench: Bench) {
 
 /// Each for itself, in the order of the question.
 pub async fn only_what_has_ended_can_be_discarded(bench: Bench) {
-    for state in [JobState::Failed, JobState::Completed, JobState::Active] {
-        bench.add_in_state(state.as_str(), state).await;
-    }
-    for state in [JobState::Cancelled, JobState::Scheduled, JobState::Waiting] {
-        bench.add_in_state(state.as_str(), state).await;
-    }
+    let names = one_in_each_state(&bench).await;
     use JobState::{Active, Scheduled, Waiting};
     use Operated::{Done, NotFound, WrongState};
-    let names = [
-        "waiting",
-        "failed",
-        "nobody",
-        "active",
-        "cancelled",
-        "scheduled",
-        "completed",
-    ];
     assert_eq!(
         discard(&bench, &names).await,
         [
