@@ -5,9 +5,10 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
 
 use crate::Error;
+use crate::depth::{shallow, shallow_seed};
 
 /// The codec of a topic. Both sides read it from the topic's definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -33,11 +34,15 @@ impl Encoding for Json {
     const FORMAT: Format = Format(101);
 
     fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
-        serde_json::to_vec(value).map_err(|error| error.to_string())
+        serde_json::to_vec(&shallow(value)).map_err(|error| error.to_string())
     }
 
     fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-        serde_json::from_slice(bytes).map_err(|error| error.to_string())
+        let mut from = serde_json::Deserializer::from_slice(bytes);
+        let value = shallow_seed().deserialize(&mut from);
+        value
+            .and_then(|value| from.end().map(|()| value))
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -50,13 +55,14 @@ impl Encoding for Bincode2 {
     const FORMAT: Format = Format(201);
 
     fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
-        bincode::serde::encode_to_vec(value, bincode::config::standard()).map_err(|error| error.to_string())
+        bincode::serde::encode_to_vec(shallow(value), bincode::config::standard())
+            .map_err(|error| error.to_string())
     }
 
     fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
         let config = bincode::config::standard().with_limit::<BINCODE_BYTES_MAX>();
-        let (value, read) =
-            bincode::serde::decode_from_slice(bytes, config).map_err(|error| error.to_string())?;
+        let (value, read) = bincode::serde::seed_decode_from_slice(shallow_seed(), bytes, config)
+            .map_err(|error| error.to_string())?;
         if read == bytes.len() {
             Ok(value)
         } else {
@@ -133,7 +139,8 @@ impl Codec {
     /// Encodes a value.
     ///
     /// # Errors
-    /// [`Error::Encode`] where the value cannot be written in this codec, for example a map without text keys in JSON.
+    /// [`Error::Encode`] where the value cannot be written in this codec, for example a map without text keys in JSON, or is
+    /// nested deeper than 100 levels.
     pub fn encode<T: Serialize>(self, value: &T) -> Result<Encoded, Error> {
         let bytes = match self {
             Self::Json => Json::encode(value),
@@ -152,7 +159,8 @@ impl Codec {
     /// Decodes a value.
     ///
     /// # Errors
-    /// [`Error::Decode`] where the envelope names another format, or the bytes are not a `T`.
+    /// [`Error::Decode`] where the envelope names another format, the bytes are not a `T`, or they are nested deeper than 100
+    /// levels.
     pub fn decode<T: DeserializeOwned>(self, encoded: &Encoded) -> Result<T, Error> {
         let value = if encoded.format == self.format() {
             match self {

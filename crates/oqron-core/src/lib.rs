@@ -2,7 +2,7 @@
 //! traits that a backend implements. It does no I/O and has no timers, and it knows no backend, publisher or worker.
 //!
 //! In the order in which a job meets them:
-//! - [`name`], [`topic`], [`codec`], [`limits`], [`time`]: what values are valid and how they become bytes;
+//! - [`name`], [`topic`], [`codec`], `depth`, [`limits`], [`time`]: what values are valid and how they become bytes;
 //! - [`job`]: options, states, the record;
 //! - [`publish`], [`consume`], [`sight`], [`operate`], [`locks`]: the backend traits. Their behaviour is defined by the
 //!   conformance suite in `oqron-testing`;
@@ -14,6 +14,7 @@
 pub mod codec;
 pub mod config;
 pub mod consume;
+mod depth;
 pub mod error;
 pub mod failure;
 pub mod job;
