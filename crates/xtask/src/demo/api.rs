@@ -34,6 +34,13 @@ pub(super) struct Job {
     pub(super) error: Option<String>,
     pub(super) started_at: Option<i64>,
     pub(super) finished_at: Option<i64>,
+    timeline: Vec<Event>,
+}
+
+#[derive(Clone, Deserialize)]
+struct Event {
+    kind: String,
+    reason: String,
 }
 
 #[derive(Clone, Deserialize)]
@@ -101,6 +108,12 @@ impl Job {
 
     pub(super) fn has_ended(&self) -> bool {
         matches!(self.state.as_str(), "completed" | "failed" | "cancelled")
+    }
+
+    /// Why its last worker lost it, in the words of the record.
+    pub(super) fn stalled_because(&self) -> Option<&str> {
+        let stall = self.timeline.iter().rfind(|event| event.kind == "stalled")?;
+        Some(&stall.reason)
     }
 
     /// How long its last attempt took.

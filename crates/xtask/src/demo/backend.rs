@@ -62,6 +62,16 @@ impl Started {
         }
     }
 
+    /// One that has no past, so that what it does not know may only be late.
+    pub(super) fn is_a_new_server(&self) -> bool {
+        matches!(self, Self::Redis(_) | Self::Postgres(_))
+    }
+
+    /// A server of somebody else may stand behind a pooler, which hides the end of a connection.
+    pub(super) fn shows_deaths(&self) -> bool {
+        !matches!(self, Self::Elsewhere(_))
+    }
+
     pub(super) fn url(&self) -> String {
         match self {
             Self::Sqlite(file) => format!("sqlite:{}", file.display()),

@@ -38,6 +38,11 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 const WORKERS: [&str; 2] = ["worker-1", "worker-2"];
 /// Jobs that a worker runs at the same time.
 const CONCURRENCY: usize = 2;
+/// Workers miss nobody on a server that is younger than a lease: a restart drops every connection, and those who live need
+/// time to come back. In production servers are older than that. Here one has just been started, so leases are made short,
+/// though far longer than a death takes to be noticed, and the demo lets the server get that old.
+const LOCK_TTL: Duration = Duration::from_secs(6);
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -75,6 +80,7 @@ pub(crate) fn run(options: &Options, workspace: &Workspace, interrupt: &Interrup
 struct Run {
     folder: PathBuf,
     backend: Started,
+    started: Instant,
     environment: String,
 }
 
@@ -94,9 +100,11 @@ impl Run {
             Some(url) => Started::elsewhere(url)?,
             None => options.backend.start(&folder, interrupt)?,
         };
+        let started = Instant::now();
         Ok(Self {
             folder,
             backend,
+            started,
             environment,
         })
     }
@@ -119,10 +127,15 @@ impl Run {
             WORKERS.len()
         );
 
+        if self.backend.is_a_new_server() {
+            // Its age is told in whole seconds.
+            let trusted_after = LOCK_TTL + Duration::from_secs(2);
+            interrupt.pause(trusted_after.saturating_sub(self.started.elapsed()))?;
+        }
         let api = Api::at(address);
         let mut jobs = upload(&api, &clips::all())?;
         let killed = encode_all(&mut jobs, &api, &mut programs, interrupt)?;
-        verdict::give(&jobs, &killed, &self.folder)?;
+        verdict::give(&jobs, &killed, &self.backend, &self.folder)?;
         for program in programs.workers.into_iter().chain([programs.server]) {
             program.stop(interrupt)?;
         }
@@ -144,6 +157,8 @@ impl Run {
         ));
         variables.push(("OQRON_WORKER_NAME", name.into()));
         variables.push(("OQRON_WORKER_CONCURRENCY", CONCURRENCY.to_string()));
+        variables.push(("OQRON_WORKER_LOCK_TTL", format!("{}s", LOCK_TTL.as_secs())));
+        variables.push(("OQRON_WORKER_HEARTBEAT", format!("{}s", HEARTBEAT.as_secs())));
         Program::start(name, program, &variables, &self.folder)
     }
 

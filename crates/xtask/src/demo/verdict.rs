@@ -3,6 +3,9 @@
 use std::path::Path;
 
 use super::{
+    LOCK_TTL,
+    api::Job,
+    backend::Started,
     clips::{FRAMES, HEIGHT, WIDTH},
     follow::Followed,
     ivf,
@@ -10,8 +13,16 @@ use super::{
 };
 use crate::error::Error;
 
+/// The reason in a record whose worker was missed, before its lease could run out.
+const MISSED: &str = "its worker is gone";
+
 /// Prints the table and fails with everything that is not as promised.
-pub(super) fn give(jobs: &[Followed], killed: &Killed, folder: &Path) -> Result<(), Error> {
+pub(super) fn give(
+    jobs: &[Followed],
+    killed: &Killed,
+    backend: &Started,
+    folder: &Path,
+) -> Result<(), Error> {
     let mut complaints = Vec::new();
     println!(
         "\n{:24} {:>8} {:>6}  {:10} {:>7}  output",
@@ -52,13 +63,30 @@ pub(super) fn give(jobs: &[Followed], killed: &Killed, folder: &Path) -> Result<
         }
     }
     println!("\nThe files are in {}.", folder.join("encoded").display());
+    let taken_because = jobs[killed.job].job.as_ref().and_then(Job::stalled_because);
+    if taken_because != Some(MISSED) && backend.shows_deaths() {
+        complaints.push(format!(
+            "{} was taken over because of \"{}\", and not because its worker was missed",
+            jobs[killed.job].clip,
+            taken_because.unwrap_or("nothing recorded")
+        ));
+    }
     match killed.recovered_after {
         Some(time) => println!(
-            "{} was killed at {}% of {}; {:.1} s later the next attempt was running.",
+            "{} was killed at {}% of {}; {:.1} s later the next attempt was running.\nThe record says why: {}. {}.",
             killed.worker,
             killed.percent,
             shortened(&jobs[killed.job].id),
-            time.as_secs_f64()
+            time.as_secs_f64(),
+            taken_because.unwrap_or("nothing"),
+            match taken_because == Some(MISSED) {
+                true => format!(
+                    "Nobody waited for the end of its lease ({} s)",
+                    LOCK_TTL.as_secs()
+                ),
+                false =>
+                    "This server does not show the end of a connection, so the lease had to run out".into(),
+            }
         ),
         None => complaints.push(format!(
             "nobody was seen at work on {} after the kill",

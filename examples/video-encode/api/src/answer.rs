@@ -2,7 +2,7 @@
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use oqron::{JobRecord, PublishError};
+use oqron::{JobRecord, PublishError, TimelineEvent};
 use serde::Serialize;
 use video_encode_contract::VIDEO_ENCODE;
 
@@ -23,12 +23,21 @@ pub(crate) struct JobView {
     created_at: i64,
     started_at: Option<i64>,
     finished_at: Option<i64>,
+    timeline: Vec<EventView>,
 }
 
 #[derive(Debug, Serialize)]
 struct ProgressView {
     percent: u8,
     label: String,
+}
+
+/// What was not as usual: a failed attempt, a worker that was gone.
+#[derive(Debug, Serialize)]
+struct EventView {
+    at: i64,
+    kind: &'static str,
+    reason: String,
 }
 
 impl JobView {
@@ -51,7 +60,18 @@ impl JobView {
             created_at: record.created_at.as_millis(),
             started_at: record.started_at.map(|time| time.as_millis()),
             finished_at: record.finished_at.map(|time| time.as_millis()),
+            timeline: record.timeline.into_iter().map(EventView::of).collect(),
         })
+    }
+}
+
+impl EventView {
+    fn of(event: TimelineEvent) -> Self {
+        EventView {
+            at: event.at.as_millis(),
+            kind: event.kind.as_str(),
+            reason: event.reason,
+        }
     }
 }
 
@@ -133,7 +153,7 @@ impl Refusal {
 
 #[cfg(test)]
 mod tests {
-    use oqron::{FailureKind, JobFailure, JobId, JobState, NewJob, Progress, Timestamp};
+    use oqron::{FailureKind, JobFailure, JobId, JobState, NewJob, Progress, TimelineKind, Timestamp};
     use serde_json::json;
 
     use super::*;
@@ -162,6 +182,12 @@ mod tests {
         record.progress = Some(Progress::new(40, "Encoding frame 4 of 10"));
         (record.attempts, record.stalls) = (2, 1);
         record.started_at = Some(Timestamp::from_millis(2));
+        record.timeline = vec![TimelineEvent::new(
+            Timestamp::from_millis(1),
+            TimelineKind::Stalled,
+            None,
+            "its worker is gone",
+        )];
 
         let job = shown(record);
         assert_eq!(job["state"], "active");
@@ -171,6 +197,10 @@ mod tests {
         );
         assert_eq!((&job["attempts"], &job["stalls"]), (&json!(2), &json!(1)));
         assert_eq!((&job["startedAt"], &job["finishedAt"]), (&json!(2), &json!(null)));
+        assert_eq!(
+            job["timeline"],
+            json!([{ "at": 1, "kind": "stalled", "reason": "its worker is gone" }])
+        );
     }
 
     #[test]

@@ -250,6 +250,7 @@ mod tests {
         let expected = json!({
             "id": tracking_id(&answer), "state": "waiting", "progress": null, "attempts": 0, "stalls": 0,
             "worker": null, "result": null, "error": null, "createdAt": null, "startedAt": null, "finishedAt": null,
+            "timeline": [],
         });
         assert_eq!(job, expected);
     }
