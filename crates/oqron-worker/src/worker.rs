@@ -162,7 +162,9 @@ where
         self
     }
 
-    /// Called after a job failed for good: it is a dead letter. Not for one that fails because its worker died.
+    /// Called after a job failed for good: it is a dead letter. Not for a failure that the backend records, since no worker
+    /// has the job then: one that stalled more than `max_stalls` times, and one that was lost with its worker
+    /// (`Delivery::AtMostOnce`).
     #[must_use]
     pub fn on_fail<F, Fut>(mut self, hook: F) -> Self
     where
