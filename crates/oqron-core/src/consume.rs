@@ -130,6 +130,15 @@ pub trait Presence: Send {
     /// Dropping the future loses no message.
     async fn next(&mut self) -> Result<Message, Error>;
 
+    /// Asks the other end for a sign of life, where a connection can die without a word. The worker says when: often while
+    /// it holds leases, rarely while it is idle. An error means the same as one of [`next`](Self::next).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no message.
+    async fn ping(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Whether the backend can send wake-ups to this worker. `false` where it has no channel (a pooler, no file
     /// watching): the worker then asks every second.
     fn wakes(&self) -> bool {

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use oqron_core::{Consume, Error, Heartbeat, JobRef, Verdict};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, warn};
 
@@ -22,8 +22,8 @@ use crate::watchdog::Watchdog;
 
 /// Between two heartbeats that carry reports.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
-/// A process that holds nothing says so often that it lives.
-const IDLE_BEAT_EVERY: Duration = Duration::from_secs(60);
+/// A process that holds nothing says so often that it lives: who was not heard for 90 s is not listed any more.
+const IDLE_BEAT_EVERY: Duration = Duration::from_secs(80);
 /// A heartbeat without an answer is given up early enough that there is time for others.
 const BEATS_IN_A_LEASE: u32 = 3;
 /// Of the grace, the part after which handlers are told to stop: before the others can begin.
@@ -53,6 +53,8 @@ pub(crate) struct Heart {
     wards: Vec<Beating>,
     bell: Arc<Bell>,
     watchdog: Option<Watchdog>,
+    /// Whether anything is held.
+    holds_any: watch::Sender<bool>,
     /// After the presence broke, without a word from the backend.
     silence_max: Duration,
     answers: FuturesUnordered<BoxFuture<'static, Answer>>,
@@ -80,6 +82,7 @@ impl Heart {
         topics: Vec<Arc<TopicShared>>,
         bell: Arc<Bell>,
         watchdog: Option<Watchdog>,
+        holds_any: watch::Sender<bool>,
         presence_grace: Duration,
     ) -> Self {
         let now = Instant::now();
@@ -93,6 +96,7 @@ impl Heart {
             wards: topics.into_iter().map(beating).collect(),
             bell,
             watchdog,
+            holds_any,
             silence_max: presence_grace.mul_f64(SILENCE_IN_A_GRACE),
             answers: FuturesUnordered::new(),
             report_at: None,
@@ -175,8 +179,10 @@ impl Heart {
                 self.send(topic, now);
             }
         }
+        let holds_any = self.wards.iter().any(|beating| !beating.ward.is_empty());
+        self.holds_any
+            .send_if_modified(|held| std::mem::replace(held, holds_any) != holds_any);
         if let Some(watchdog) = &mut self.watchdog {
-            let holds_any = self.wards.iter().any(|beating| !beating.ward.is_empty());
             watchdog.look(now, holds_any);
         }
     }

@@ -7,7 +7,7 @@
 //! - `topic`, `demand`, `throttle`, `turn`, `inbox`: one task a topic, which claims, starts and settles;
 //! - `runner`, `context`, `attempt`, `signal`, `report`: one task a job, and what it shares with the handler;
 //! - `decide`: what becomes of an attempt, a pure function;
-//! - `vitals`, `heart`, `ward`, `lease`, `watchdog`, `presence`: a thread that renews every lease of the process and
+//! - `vitals`, `heart`, `ward`, `lease`, `watchdog`, `presence`, `pulse`: a thread that renews every lease of the process and
 //!   keeps the worker present;
 //! - `watcher`, `watch`, `lookout`, `election`: sees which other workers died, and takes their jobs;
 //! - `sweeper`: removes what is over its retention, in one process of those that work on the same topics.
@@ -29,6 +29,7 @@ mod lookout;
 mod options;
 mod panics;
 mod presence;
+mod pulse;
 mod report;
 mod runner;
 mod running;

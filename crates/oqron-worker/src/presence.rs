@@ -4,23 +4,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oqron_core::{Consume, Error, Message, Presence, WorkerInfo};
-use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
 use crate::backoff::Backoff;
 use crate::heart::ToHeart;
 use crate::inbox::Inboxes;
 use crate::lookout::Lookout;
+use crate::pulse::Pulse;
 
 /// For the goodbye.
 const LEAVE_TIME: Duration = Duration::from_secs(1);
+/// For the answer to a ping.
+const PING_TIME: Duration = Duration::from_secs(5);
 
 pub(crate) struct PresenceKeeper {
     backend: Arc<dyn Consume>,
     worker: WorkerInfo,
     inboxes: Arc<Inboxes>,
     heart: mpsc::Sender<ToHeart>,
+    /// Whether this process holds leases.
+    is_busy: watch::Receiver<bool>,
+    pulse: Pulse,
     lookout: Arc<Lookout>,
     current: Option<Box<dyn Presence>>,
 }
@@ -32,6 +38,7 @@ impl PresenceKeeper {
         worker: WorkerInfo,
         inboxes: Arc<Inboxes>,
         heart: mpsc::Sender<ToHeart>,
+        is_busy: watch::Receiver<bool>,
         lookout: Arc<Lookout>,
     ) -> Result<Self, Error> {
         let presence = backend.join(&worker).await?;
@@ -46,6 +53,8 @@ impl PresenceKeeper {
             worker,
             inboxes,
             heart,
+            is_busy,
+            pulse: Pulse::new(Instant::now()),
             lookout,
             current: Some(presence),
         })
@@ -66,19 +75,39 @@ impl PresenceKeeper {
                 }
                 continue;
             };
-            match presence.next().await {
-                Ok(Message::Wake(topic)) => self.inboxes.wake(&topic),
-                Ok(Message::Cancel(job)) => self.tell(ToHeart::Cancel(job)).await,
-                Ok(_) => {}
-                Err(problem) => {
-                    warn!(%problem, "the presence of this worker broke; joining again, and taking no jobs until then");
-                    self.inboxes.set_missed(presence.is_seen());
-                    self.current = None;
-                    self.inboxes.set_channel(false);
-                    self.lookout.broke();
-                    self.tell(ToHeart::PresenceBroke).await;
+            let broke = tokio::select! {
+                biased;
+                message = presence.next() => match message {
+                    Ok(Message::Wake(topic)) => {
+                        self.inboxes.wake(&topic);
+                        continue;
+                    }
+                    Ok(Message::Cancel(job)) => {
+                        self.tell(ToHeart::Cancel(job)).await;
+                        continue;
+                    }
+                    Ok(_) => continue,
+                    Err(problem) => problem,
+                },
+                // Without a heart the runtime ends anyway.
+                Ok(()) = self.is_busy.changed() => {
+                    self.pulse.set_busy(*self.is_busy.borrow_and_update(), Instant::now());
+                    continue;
                 }
-            }
+                () = sleep_until(self.pulse.ping_at()) => {
+                    self.pulse.asked(Instant::now());
+                    match ping(presence.as_mut()).await {
+                        Ok(()) => continue,
+                        Err(problem) => problem,
+                    }
+                }
+            };
+            warn!(problem = %broke, "the presence of this worker broke; joining again, and taking no jobs until then");
+            self.inboxes.set_missed(presence.is_seen());
+            self.current = None;
+            self.inboxes.set_channel(false);
+            self.lookout.broke();
+            self.tell(ToHeart::PresenceBroke).await;
         }
     }
 
@@ -86,6 +115,7 @@ impl PresenceKeeper {
         match self.backend.join(&self.worker).await {
             Ok(presence) => {
                 info!("this worker is present again");
+                self.pulse.asked(Instant::now());
                 self.inboxes.set_missed(false);
                 self.inboxes.set_channel(presence.wakes());
                 self.current = Some(presence);
@@ -115,4 +145,14 @@ impl PresenceKeeper {
             Err(_) => warn!("this worker could not say goodbye in time"),
         }
     }
+}
+
+async fn ping(presence: &mut dyn Presence) -> Result<(), Error> {
+    timeout(PING_TIME, presence.ping()).await.unwrap_or_else(|_| {
+        Err(Error::Timeout {
+            backend: "the backend".into(),
+            action: "ask the presence for a sign of life",
+            after: PING_TIME,
+        })
+    })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use oqron_core::{Consume, WorkerInfo};
 use tokio::runtime::{self, Handle};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::Error;
 use crate::attempt::TopicShared;
@@ -94,6 +94,7 @@ impl Vitals {
         ready: oneshot::Sender<Result<(), Error>>,
         mut until_leave: oneshot::Receiver<()>,
     ) {
+        let (holds_any, is_busy) = watch::channel(false);
         let joined = async {
             let backend = (self.connector)().await?;
             let presence = PresenceKeeper::join(
@@ -101,6 +102,7 @@ impl Vitals {
                 self.worker.clone(),
                 self.inboxes,
                 self.to_heart,
+                is_busy,
                 Arc::clone(&self.lookout),
             );
             Ok((Arc::clone(&backend), presence.await?))
@@ -127,7 +129,14 @@ impl Vitals {
                 longest.unwrap_or_default(),
             )
         });
-        let heart = Heart::new(backend, self.topics, self.bell, watchdog, self.presence_grace);
+        let heart = Heart::new(
+            backend,
+            self.topics,
+            self.bell,
+            watchdog,
+            holds_any,
+            self.presence_grace,
+        );
         let says_goodbye = tokio::select! {
             biased;
             () = heart.run(self.heart_inbox) => false,

@@ -1,12 +1,10 @@
 //! Presence: a subscription to the worker's own channel. Others see it by `PUBSUB NUMSUB`, and messages come over it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_redis::redis::{self, Msg};
 use oqron_core::{Error, JobId, JobRef, Message, Presence, TopicName, WorkerInfo};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::channel::Channel;
 use super::heartbeat::seen;
@@ -17,14 +15,10 @@ use crate::server::Server;
 
 static LEAVE_TOPIC: LazyScript = script!(" flags=allow-oom", "topic", "leave_topic");
 
-/// A connection whose other end is gone without a word shows only when something is sent.
-const PING_EVERY: Duration = Duration::from_secs(5);
-
 pub(super) struct RedisPresence {
     server: Arc<Server>,
     worker: WorkerInfo,
     channel: Channel,
-    pings: Interval,
     is_seen: bool,
 }
 
@@ -38,13 +32,10 @@ impl RedisPresence {
             may_look(&server, &worker.id),
             seen(&server, &worker.id, &description)
         )?;
-        let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
-        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
             server,
             worker: worker.clone(),
             channel,
-            pings,
             is_seen,
         })
     }
@@ -54,14 +45,15 @@ impl RedisPresence {
 impl Presence for RedisPresence {
     async fn next(&mut self) -> Result<Message, Error> {
         loop {
-            tokio::select! {
-                message = self.channel.next() => match read(&message?) {
-                    Some(message) => return Ok(message),
-                    None => tracing::warn!("a message on this worker's channel is not one of Oqron's"),
-                },
-                _ = self.pings.tick() => self.channel.ping().await?,
+            match read(&self.channel.next().await?) {
+                Some(message) => return Ok(message),
+                None => tracing::warn!("a message on this worker's channel is not one of Oqron's"),
             }
         }
+    }
+
+    async fn ping(&mut self) -> Result<(), Error> {
+        self.channel.ping().await
     }
 
     fn is_seen(&self) -> bool {

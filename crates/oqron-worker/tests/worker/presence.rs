@@ -136,6 +136,46 @@ async fn nobody_looks_while_there_are_no_leases() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_idle_worker_whose_presence_died_without_a_word_is_woken_again_after_one_poll() {
+    let world = World::new().await;
+    let (starts, mut started) = mpsc::channel(10);
+    let worker = world.start(told(&starts)).await;
+    sleep(seconds(3600)).await;
+    world.watch.strand_presences();
+    let added_at = Instant::now();
+    let job = world.add(20).await;
+    started.recv().await.unwrap();
+    assert!(added_at.elapsed() <= seconds(30), "the safety poll finds it");
+    // Its lease makes the worker ask whether its presence lives: long before the next poll, it has another one.
+    world.ended(&job).await;
+    assert_eq!(world.watch.calls("join"), 2);
+    let added_at = Instant::now();
+    world.add(0).await;
+    started.recv().await.unwrap();
+    assert!(added_at.elapsed() < seconds(1), "woken");
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_worker_notices_a_presence_that_died_without_a_word() {
+    let world = World::new().await;
+    let (starts, mut started) = mpsc::channel(10);
+    let worker = world.start(told(&starts)).await;
+    let job = world.add(60).await;
+    started.recv().await.unwrap();
+    sleep(seconds(20)).await;
+    world.watch.strand_presences();
+    sleep(seconds(11)).await;
+    assert_eq!(
+        world.watch.calls("join"),
+        2,
+        "a ping every five seconds, and five for its answer"
+    );
+    assert_completed(&world.ended(&job).await, 0);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_of_ten_workers_look() {
     let world = World::new().await;
     let (starts, mut started) = mpsc::channel(10);

@@ -28,11 +28,20 @@ pub(crate) struct Watch {
     pub(crate) turn_replies_to_lose: AtomicU32,
     /// A presence breaks.
     pub(crate) break_presence: Notify,
+    joins: AtomicU32,
+    /// The presences up to this one bring nothing any more, and do not say so.
+    stranded: AtomicU32,
 }
 
 impl Watch {
     pub(crate) fn calls(&self, method: &str) -> u32 {
         self.calls.lock().unwrap().get(method).copied().unwrap_or(0)
+    }
+
+    /// From now on the presences of before are silent.
+    pub(crate) fn strand_presences(&self) {
+        self.stranded
+            .store(self.joins.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 
     pub(crate) fn all_calls(&self) -> u32 {
@@ -94,6 +103,7 @@ impl Consume for Spy {
         let inner = self.inner.join(worker).await?;
         Ok(Box::new(SpiedPresence {
             inner,
+            number: self.watch.joins.fetch_add(1, Ordering::SeqCst) + 1,
             watch: Arc::clone(&self.watch),
         }))
     }
@@ -132,16 +142,35 @@ impl Consume for Spy {
 
 struct SpiedPresence {
     inner: Box<dyn Presence>,
+    number: u32,
     watch: Arc<Watch>,
+}
+
+impl SpiedPresence {
+    fn is_stranded(&self) -> bool {
+        self.number <= self.watch.stranded.load(Ordering::SeqCst)
+    }
 }
 
 #[async_trait]
 impl Presence for SpiedPresence {
     async fn next(&mut self) -> Result<Message, Error> {
-        tokio::select! {
-            message = self.inner.next() => message,
-            () = self.watch.break_presence.notified() => Err(away("listen")),
+        loop {
+            tokio::select! {
+                message = self.inner.next() => if !self.is_stranded() {
+                    return message;
+                },
+                () = self.watch.break_presence.notified() => return Err(away("listen")),
+            }
         }
+    }
+
+    async fn ping(&mut self) -> Result<(), Error> {
+        self.watch.call("ping").await?;
+        if self.is_stranded() {
+            std::future::pending::<()>().await;
+        }
+        self.inner.ping().await
     }
 
     fn wakes(&self) -> bool {
