@@ -3,6 +3,9 @@
 use oqron_core::Error;
 use rusqlite::ErrorCode;
 
+use crate::backend::Backend;
+use crate::holder::holder;
+
 /// Why a step did not succeed, before it is known which file and which call it was.
 #[derive(Debug)]
 pub(crate) enum Failed {
@@ -23,15 +26,14 @@ impl From<Error> for Failed {
 }
 
 /// Names the file and the call in what went wrong.
-pub(crate) fn explain(failed: Failed, backend: &str, action: &'static str) -> Error {
+pub(crate) fn explain(failed: Failed, backend: &Backend, action: &'static str) -> Error {
     match failed {
         Failed::Oqron(error) => error,
         Failed::Sqlite(error) => explain_sqlite(&error, backend, action),
     }
 }
 
-fn explain_sqlite(error: &rusqlite::Error, backend: &str, action: &'static str) -> Error {
-    let backend = backend.to_owned();
+fn explain_sqlite(error: &rusqlite::Error, backend: &Backend, action: &'static str) -> Error {
     let Some(code) = error.sqlite_error_code() else {
         return match error {
             rusqlite::Error::InvalidColumnType(..)
@@ -39,14 +41,16 @@ fn explain_sqlite(error: &rusqlite::Error, backend: &str, action: &'static str) 
             | rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::Utf8Error(..) => corrupt("a row", error.to_string()),
             _ => Error::Backend {
-                backend,
+                backend: backend.to_string(),
                 action,
                 problem: error.to_string(),
             },
         };
     };
+    let named = backend;
+    let backend = named.to_string();
     match code {
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => kept_locked(backend, action),
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => kept_locked(named, action),
         ErrorCode::DiskFull => Error::Backend {
             backend,
             action,
@@ -86,13 +90,24 @@ pub(crate) fn fault_of_row<T>(read: Result<T, Failed>) -> Result<Result<T, Strin
 }
 
 /// Somebody else has the write lock for longer than a call may take.
-pub(crate) fn kept_locked(backend: String, action: &'static str) -> Error {
-    Error::Unavailable {
-        backend,
-        action,
-        problem: "another process has kept the file locked (SQLITE_BUSY); it is tried again, and if it stays so, look for a \
-                  program that holds a transaction open or is frozen"
+pub(crate) fn kept_locked(backend: &Backend, action: &'static str) -> Error {
+    let problem = match holder(backend.path()) {
+        Some(holder) if holder.is_stopped => format!(
+            "{holder} has kept the file locked (SQLITE_BUSY) and is frozen; nobody can write until it goes on \
+             (kill -CONT {}) or ends",
+            holder.pid
+        ),
+        Some(holder) => format!(
+            "{holder} has kept the file locked (SQLITE_BUSY); if it stays so, that program holds a transaction open"
+        ),
+        None => "another process has kept the file locked (SQLITE_BUSY); if it stays so, look for a program that holds a \
+                 transaction open or is frozen"
             .into(),
+    };
+    Error::Unavailable {
+        backend: backend.to_string(),
+        action,
+        problem,
     }
 }
 

@@ -12,6 +12,7 @@ use oqron_core::{Config, Error, Limits, Namespace};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::backend::Backend;
 use crate::connection::{open_reader, open_writer};
 use crate::error::{Failed, explain, kept_locked};
 use crate::file_system;
@@ -24,7 +25,7 @@ type Question = Box<dyn FnOnce(&Connection, &std::cell::RefCell<Numbers>) + Send
 
 /// An open file.
 pub(crate) struct File {
-    backend: Arc<str>,
+    backend: Backend,
     writer: mpsc::Sender<Box<dyn Command>>,
     reader: mpsc::Sender<Question>,
     /// Another process kept the file locked when the writer tried last.
@@ -73,7 +74,7 @@ impl File {
     }
 
     fn start(path: &Path, options: Options, busy_timeout: Duration) -> Result<Self, Error> {
-        let backend: Arc<str> = format!("SQLite file {}", path.display()).into();
+        let backend = Backend::of(path);
         file_system::warn_if_volatile(path);
         let explained = |failed| explain(failed, &backend, "open the file");
         let connection = open_writer(path, options.synchronous, busy_timeout).map_err(explained)?;
@@ -89,7 +90,7 @@ impl File {
         let is_locked_out = Arc::<AtomicBool>::default();
         let thread = Writer::new(
             connection,
-            Arc::clone(&backend),
+            backend.clone(),
             Arc::clone(&post),
             Arc::clone(&is_locked_out),
         )
@@ -152,7 +153,7 @@ fn identify(path: &Path, options: Options) -> Result<Identity, Error> {
 
 fn denied(path: &Path, error: &std::io::Error) -> Error {
     Error::AccessDenied {
-        backend: format!("SQLite file {}", path.display()),
+        backend: Backend::of(path).to_string(),
         problem: format!(
             "it cannot be made or looked at: {error}; this user needs the right to write its folder"
         ),
@@ -209,15 +210,15 @@ impl Handle {
         T: Send + 'static,
         F: FnMut(&Step<'_>) -> Result<T, Failed> + Send + 'static,
     {
-        let (call, answer) = Call::new(Arc::clone(&self.file.backend), action, run);
+        let (call, answer) = Call::new(self.file.backend.clone(), action, run);
         let sent = async {
             let handed_in = self.file.writer.send(Box::new(call)).await;
             handed_in.map_err(|_| self.thread_ended(action))?;
             answer.await.unwrap_or_else(|_| Err(self.thread_ended(action)))
         };
         match self.in_time(action, sent).await {
-            Err(Error::Timeout { backend, .. }) if self.file.is_locked_out.load(Ordering::Relaxed) => {
-                Err(kept_locked(backend, action))
+            Err(Error::Timeout { .. }) if self.file.is_locked_out.load(Ordering::Relaxed) => {
+                Err(kept_locked(&self.file.backend, action))
             }
             answered => answered,
         }
@@ -230,7 +231,7 @@ impl Handle {
         F: FnOnce(&Step<'_>) -> Result<T, Failed> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let backend = Arc::clone(&self.file.backend);
+        let backend = self.file.backend.clone();
         let question: Question = Box::new(move |connection, numbers| {
             let asked = || -> Result<T, Failed> {
                 // One transaction, so that several statements see one moment.
@@ -251,7 +252,7 @@ impl Handle {
 
     /// The file's name in errors.
     #[cfg(feature = "consume")]
-    pub(crate) fn backend(&self) -> &str {
+    pub(crate) fn backend(&self) -> &Backend {
         &self.file.backend
     }
 

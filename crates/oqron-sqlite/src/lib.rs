@@ -11,7 +11,7 @@
 //! - `publish`, `consume`, `operate`: the commands, one file a behaviour, each behind the feature of its name;
 //! - `column`, `history`, `slot`, `record`: the job's row; `records`, `end`: the steps that they share;
 //! - `notice`, `mailbox`, `lock_file`: how processes wake each other after a commit, and see each other's end;
-//! - `error`: what SQLite's errors mean.
+//! - `backend`, `error`, `holder`: how the file is named, what SQLite's errors mean, who keeps the file locked.
 //!
 //! ```text
 //! sqlite:jobs.db                      in the current folder
@@ -24,6 +24,7 @@
 
 #![cfg(any(feature = "publish", feature = "consume", feature = "operate"))]
 
+mod backend;
 mod clock;
 mod column;
 mod connection;
@@ -32,6 +33,7 @@ mod error;
 mod file;
 mod file_system;
 mod history;
+mod holder;
 mod location;
 mod lock_file;
 mod mailbox;

@@ -5,6 +5,7 @@ use std::path::Path;
 use oqron_core::Error;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use crate::backend::Backend;
 use crate::clock;
 use crate::error::Failed;
 
@@ -30,13 +31,17 @@ pub(crate) fn refuse_strangers(connection: &Connection, path: &Path) -> Result<(
 
 /// Brings the file to the newest version, in one transaction: who else starts now waits for it and finds it done.
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Failed> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let newest = MIGRATIONS.len() as u64;
-    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let found = u64::try_from(found).unwrap_or(u64::MAX);
+    // The usual case takes no write lock: who starts does not wait for those who write. Who may not write is told below.
+    let is_current = version(connection)? == newest && is_of_this_boot(connection, &boot_id()?)?;
+    if is_current && !connection.is_readonly("main")? {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = version(&transaction)?;
     if found > newest {
         return Err(Error::SchemaTooNew {
-            backend: format!("SQLite file {}", path.display()),
+            backend: Backend::of(path).to_string(),
             found,
             supported: newest,
         }
@@ -54,19 +59,32 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Fa
     Ok(())
 }
 
+fn version(connection: &Connection) -> Result<u64, Failed> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(u64::try_from(found).unwrap_or(u64::MAX))
+}
+
 /// After a reboot nobody of those who held a lease is there, and the boot clock has begun anew.
 fn end_leases_of_another_boot(connection: &Connection) -> Result<(), Failed> {
-    let current = clock::boot_id().map_err(|error| Error::Invalid {
-        what: "this machine",
-        problem: format!("it does not name its boot, by which leases on a SQLite file go: {error}"),
-    })?;
-    let known: Option<String> = connection
-        .query_row("SELECT boot_id FROM machine", [], |row| row.get(0))
-        .optional()?;
-    if known.as_deref() == Some(&current) {
+    let current = boot_id()?;
+    if is_of_this_boot(connection, &current)? {
         return Ok(());
     }
     connection.execute_batch(include_str!("sql/reboot.sql"))?;
     connection.execute("INSERT INTO machine (boot_id) VALUES (?1)", params![current])?;
     Ok(())
+}
+
+fn is_of_this_boot(connection: &Connection, current: &str) -> Result<bool, Failed> {
+    let known: Option<String> = connection
+        .query_row("SELECT boot_id FROM machine", [], |row| row.get(0))
+        .optional()?;
+    Ok(known.as_deref() == Some(current))
+}
+
+fn boot_id() -> Result<String, Error> {
+    clock::boot_id().map_err(|error| Error::Invalid {
+        what: "this machine",
+        problem: format!("it does not name its boot, by which leases on a SQLite file go: {error}"),
+    })
 }

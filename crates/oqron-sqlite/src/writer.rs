@@ -12,6 +12,7 @@ use oqron_core::Error;
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::backend::Backend;
 use crate::connection::is_busy;
 use crate::error::{Failed, explain};
 use crate::mailbox::{Post, Sent};
@@ -39,7 +40,7 @@ pub(crate) trait Command: Send {
 /// A closure as a command.
 pub(crate) struct Call<F, T> {
     run: F,
-    backend: Arc<str>,
+    backend: Backend,
     action: &'static str,
     value: Option<T>,
     reply: oneshot::Sender<Result<T, Error>>,
@@ -47,7 +48,7 @@ pub(crate) struct Call<F, T> {
 
 impl<F, T> Call<F, T> {
     pub(crate) fn new(
-        backend: Arc<str>,
+        backend: Backend,
         action: &'static str,
         run: F,
     ) -> (Self, oneshot::Receiver<Result<T, Error>>) {
@@ -112,7 +113,7 @@ struct Member {
 
 pub(crate) struct Writer {
     connection: Connection,
-    backend: Arc<str>,
+    backend: Backend,
     post: Arc<Post>,
     socket: UnixDatagram,
     numbers: RefCell<Numbers>,
@@ -123,7 +124,7 @@ impl Writer {
     /// `is_locked_out` tells from then on whether another process kept the file locked at the last try.
     pub(crate) fn new(
         connection: Connection,
-        backend: Arc<str>,
+        backend: Backend,
         post: Arc<Post>,
         is_locked_out: Arc<AtomicBool>,
     ) -> std::io::Result<Self> {
@@ -243,7 +244,7 @@ impl Writer {
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
-            tracing::error!(backend = &*self.backend, %error, "a transaction cannot be rolled back");
+            tracing::error!(backend = %self.backend, %error, "a transaction cannot be rolled back");
         }
     }
 

@@ -45,7 +45,7 @@ pub(super) async fn join(handle: &Handle, info: &WorkerInfo) -> Result<SqlitePre
         Ok::<_, std::io::Error>((mailbox, socket))
     });
     let refused = |error: std::io::Error| Error::AccessDenied {
-        backend: handle.backend().to_owned(),
+        backend: handle.backend().to_string(),
         problem: format!(
             "the worker's lock file cannot be made: {error}; this user needs the right to write the folder of the file"
         ),
@@ -56,7 +56,7 @@ pub(super) async fn join(handle: &Handle, info: &WorkerInfo) -> Result<SqlitePre
         .map_err(refused)?;
     if !mailbox.is_seen() {
         tracing::warn!(
-            file = handle.backend(),
+            file = %handle.backend(),
             "file locks do not work beside this file, so nobody can see whether a worker lives; jobs of a dead worker come \
              back when their leases end"
         );
@@ -117,7 +117,7 @@ impl Presence for SqlitePresence {
         };
         loop {
             let length = socket.recv(buffer).await.map_err(|error| Error::Unavailable {
-                backend: self.handle.backend().to_owned(),
+                backend: self.handle.backend().to_string(),
                 action: "wait for messages",
                 problem: error.to_string(),
             })?;

@@ -69,6 +69,10 @@ impl Child {
         self.process.wait().unwrap();
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(crate) fn freeze(&self) {
         self.signal(Signal::STOP);
     }

@@ -54,6 +54,8 @@ async fn a_process_that_is_frozen_in_a_write_is_told_of_and_then_all_goes_on() {
             Err(error @ Error::Unavailable { .. }) => {
                 let text = error.to_string();
                 assert!(text.contains("locked") && text.contains("frozen"), "{n}: {text}");
+                let holder = format!("process {} ", holder.pid());
+                assert!(text.contains(&holder), "{n}: {text}");
             }
             answer => panic!("{n}: {answer:?} after {took:?}"),
         }
@@ -70,4 +72,45 @@ async fn a_process_that_is_frozen_in_a_write_is_told_of_and_then_all_goes_on() {
         world.find("during-0").await.is_none(),
         "what was refused was not done"
     );
+}
+
+#[tokio::test]
+async fn who_starts_while_a_process_is_frozen_in_a_write_opens_the_file_and_joins_when_it_goes_on() {
+    let world = World::new().await;
+    let holder = Child::start("hold the write lock", &world.path());
+    assert_eq!(holder.told().unwrap(), "holds it");
+    holder.freeze();
+    let starting = Child::start("start", &world.path());
+    assert_eq!(starting.told().unwrap(), "opened");
+    holder.thaw();
+    assert_eq!(starting.told().unwrap(), "joined");
+}
+
+#[tokio::test]
+async fn who_starts_while_a_process_stays_frozen_in_a_write_is_told_which_one() {
+    let world = World::new().await;
+    let holder = Child::start("hold the write lock", &world.path());
+    assert_eq!(holder.told().unwrap(), "holds it");
+    holder.freeze();
+    let starting = Child::start("start", &world.path());
+    assert_eq!(starting.told().unwrap(), "opened");
+    let told = starting.told().unwrap();
+    let says_whom = format!("kill -CONT {}", holder.pid());
+    assert!(
+        told.starts_with("Unavailable") && told.contains("frozen") && told.contains(&says_whom),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_new_file_whose_maker_is_frozen_in_the_middle_is_refused_in_time_and_says_who_that_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    let holder = Child::start("hold the write lock", &path);
+    assert_eq!(holder.told().unwrap(), "holds it");
+    holder.freeze();
+    let error = World::try_on(path).await.err().unwrap();
+    let text = error.to_string();
+    assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+    assert!(text.contains(&format!("process {} ", holder.pid())), "{text}");
 }

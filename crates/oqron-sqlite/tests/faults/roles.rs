@@ -19,6 +19,7 @@ async fn a_process_that_other_tests_start() {
     match role.as_str() {
         "write" => write(database).await,
         "join" => join(database).await,
+        "start" => start(database).await,
         "hold a lease" => hold_a_lease(database).await,
         "hold the write lock" => hold_the_write_lock(database).await,
         "open" => open(database).await,
@@ -68,6 +69,18 @@ async fn join(database: PathBuf) {
     tell("joined");
     loop {
         tell(format!("{:?}", presence.next().await.unwrap()));
+    }
+}
+
+/// What a worker does first, step by step.
+async fn start(database: PathBuf) {
+    let world = World::on(database).await;
+    tell("opened");
+    let worker = world.worker("starts");
+    let info = WorkerInfo::new(worker.id.clone(), vec![world.topic.clone()], 1, "host");
+    match world.consume.join(&info).await {
+        Ok(_presence) => tell("joined"),
+        Err(error) => tell(named(&error)),
     }
 }
 
