@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use oqron_core::{Error, JobId, JobRef, Message, Presence, TopicName, WorkerId, WorkerInfo};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::consume::{Memory, PgConsume};
 use crate::database::Database;
@@ -20,9 +19,6 @@ statement!(TOPIC_NAME, "sql/consume/topic_name.sql", [INT4]);
 
 /// Where no connection shows the presence, the worker says that it lives this often.
 const SEEN_EVERY: Duration = Duration::from_secs(30);
-/// A connection that died without a word is noticed after this time and the call timeout. TCP keepalive does not notice it
-/// where a proxy, a NAT or a frozen host acknowledges packets.
-const PING_EVERY: Duration = Duration::from_secs(5);
 
 pub(crate) async fn join(consume: &PgConsume, worker: &WorkerInfo) -> Result<Box<dyn Presence>, Error> {
     let database = consume.database.clone();
@@ -44,12 +40,9 @@ pub(crate) async fn join(consume: &PgConsume, worker: &WorkerInfo) -> Result<Box
     let listening = Listening::open(&database, &setup).await?;
     make_known(&database, &worker.id, &info, Seen::ByItsLock).await?;
     consume.memory.registrations.present(worker.id.clone(), key);
-    let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     Ok(Box::new(Connected {
         listening,
         unread: None,
-        pings,
         seat: Seat {
             database,
             memory: consume.memory.clone(),
@@ -111,7 +104,6 @@ struct Connected {
     listening: Listening,
     /// Received, and not yet handed over.
     unread: Option<String>,
-    pings: Interval,
     seat: Seat,
 }
 
@@ -152,15 +144,7 @@ impl Presence for Connected {
     async fn next(&mut self) -> Result<Message, Error> {
         loop {
             if self.unread.is_none() {
-                let received = tokio::select! {
-                    biased;
-                    received = self.listening.next() => received,
-                    _ = self.pings.tick() => {
-                        self.listening.ping(&self.seat.database).await?;
-                        continue;
-                    }
-                };
-                let Some(payload) = received else {
+                let Some(payload) = self.listening.next().await else {
                     let attempt = self.seat.database.attempt("listen for wake-ups");
                     return Err(attempt.unavailable("the listening connection is gone"));
                 };
@@ -173,6 +157,11 @@ impl Presence for Connected {
                 return Ok(message);
             }
         }
+    }
+
+    /// TCP keepalive does not notice a dead connection where a proxy, a NAT or a frozen host acknowledges packets.
+    async fn ping(&mut self) -> Result<(), Error> {
+        self.listening.ping(&self.seat.database).await
     }
 
     async fn leave(self: Box<Self>) -> Result<(), Error> {
