@@ -11,6 +11,12 @@ pub(crate) enum Error {
     Io(#[from] std::io::Error),
     #[error("the figures could not be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("Redis: {0}")]
+    Redis(#[from] deadpool_redis::redis::RedisError),
+    #[error("PostgreSQL: {0}")]
+    Postgres(#[from] tokio_postgres::Error),
+    #[error("SQLite: {0}")]
+    Sqlite(#[from] rusqlite::Error),
     #[error("{0}")]
     Found(String),
 }

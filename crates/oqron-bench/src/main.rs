@@ -4,16 +4,35 @@
 //! - `recovery`: how long a killed worker's job waits for the next attempt;
 //! - `fleet`: worker processes that say when a job starts, and can be killed;
 //! - `worker`: what these processes run;
-//! - `speed`: jobs a second, and how long one waits;
-//! - `figures`: percentiles.
+//! - `measure`: everything else, in sections: `adds`, `drain`, `pickup`, `memory`, `idle`, `bytes`, `backlog`, `pinned`, `mixed`,
+//!   `processes`, `fsync`, `proof`, on what is in `bench`;
+//! - `child`, `children`: processes whose memory is their own, and who starts them; `recorded`: every call written down;
+//! - `figures`, `row`: percentiles, and one measured figure.
 
 #![allow(clippy::print_stdout, reason = "it prints what it measured")]
 
+mod adds;
+mod backlog;
+mod bench;
+mod bytes;
+mod child;
+mod children;
+mod drain;
 mod error;
 mod figures;
 mod fleet;
+mod fsync;
+mod idle;
+mod measure;
+mod memory;
+mod mixed;
+mod pickup;
+mod pinned;
+mod processes;
+mod proof;
+mod recorded;
 mod recovery;
-mod speed;
+mod row;
 mod worker;
 
 use std::process::ExitCode;
@@ -31,16 +50,26 @@ struct Arguments {
 enum Task {
     /// Kill workers in the middle of a job, and measure until another one has begun the next attempt
     Recovery(recovery::Options),
-    /// Add, drain and pick up jobs as fast as it goes
-    Speed(speed::Options),
+    /// How fast, how much memory, how often
+    #[command(alias = "speed")]
+    Measure(measure::Options),
+    /// The version of the SQLite that is compiled in
+    SqliteVersion,
     /// What the other tasks start: a worker configured by OQRON_*, whose jobs end when a line comes on its input
     #[command(hide = true)]
     Worker,
+    /// The same: a worker that drains
+    #[command(hide = true)]
+    Drain { concurrency: u32 },
+    /// The same: a publisher
+    #[command(hide = true)]
+    Publish { jobs: u64 },
 }
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new("error"))
+        // Not by a filter of the environment: its patterns are a megabyte that no measured process should carry.
+        .with_max_level(tracing_subscriber::filter::LevelFilter::ERROR)
         .with_writer(std::io::stderr)
         .init();
     let done = tokio::runtime::Builder::new_multi_thread()
@@ -51,7 +80,13 @@ fn main() -> ExitCode {
             runtime.block_on(async {
                 match Arguments::parse().task {
                     Task::Recovery(options) => recovery::run(&options).await,
-                    Task::Speed(options) => speed::run(&options).await,
+                    Task::Measure(options) => measure::run(&options).await,
+                    Task::SqliteVersion => {
+                        println!("{}", rusqlite::version());
+                        Ok(())
+                    }
+                    Task::Drain { concurrency } => child::drain(concurrency).await,
+                    Task::Publish { jobs } => child::publish(jobs).await,
                     Task::Worker => worker::run().await,
                 }
             })

@@ -22,6 +22,28 @@ pub(crate) fn run(command: &Command, interrupt: &Interrupt) -> Result<(), Error>
     run_with_output(Stdio::inherit(), command, interrupt)
 }
 
+/// Runs `command` for `at_most` this long, with what it prints in the one file and its messages in the other. Answers its
+/// exit code, or `None` if it took longer and was killed.
+pub(crate) fn run_within(
+    at_most: Duration,
+    output: &Path,
+    messages: &Path,
+    command: &Command,
+    interrupt: &Interrupt,
+) -> Result<Option<u8>, Error> {
+    let file = |path: &Path| File::create(path).map_err(Error::io(format!("write {}", path.display())));
+    let mut group = Group::start(file(output)?.into(), file(messages)?.into(), command)?;
+    let deadline = Instant::now() + at_most;
+    while Instant::now() < deadline {
+        match group.ended(command)? {
+            Some(status) if status.success() => return Ok(Some(0)),
+            Some(status) => return Ok(Some(exit_code(status))),
+            None => interrupt.pause(LOOK_EVERY)?,
+        }
+    }
+    Ok(None)
+}
+
 /// As [`run`], with what the program prints in the file `output`.
 pub(crate) fn run_into(output: &Path, command: &Command, interrupt: &Interrupt) -> Result<(), Error> {
     let file = File::create(output).map_err(Error::io(format!("write {}", output.display())))?;
@@ -29,15 +51,7 @@ pub(crate) fn run_into(output: &Path, command: &Command, interrupt: &Interrupt) 
 }
 
 fn run_with_output(output: Stdio, command: &Command, interrupt: &Interrupt) -> Result<(), Error> {
-    // In a group of its own a Ctrl-C reaches us alone, and we can end the whole group. Such a group may not read from the
-    // terminal, and nothing here has to.
-    let child = ending_with_us(command)
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(output)
-        .spawn()
-        .map_err(Error::io(format!("run `{}`", shown(command))))?;
-    let mut group = Group { child };
+    let mut group = Group::start(output, Stdio::inherit(), command)?;
     loop {
         match group.ended(command)? {
             Some(status) if status.success() => return Ok(()),
@@ -127,6 +141,19 @@ struct Group {
 }
 
 impl Group {
+    fn start(output: Stdio, messages: Stdio, command: &Command) -> Result<Self, Error> {
+        // In a group of its own a Ctrl-C reaches us alone, and we can end the whole group. Such a group may not read from the
+        // terminal, and nothing here has to.
+        let child = ending_with_us(command)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(messages)
+            .spawn()
+            .map_err(Error::io(format!("run `{}`", shown(command))))?;
+        Ok(Self { child })
+    }
+
     fn ended(&mut self, command: &Command) -> Result<Option<ExitStatus>, Error> {
         self.child
             .try_wait()

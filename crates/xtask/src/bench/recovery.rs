@@ -1,12 +1,12 @@
-//! `cargo xtask bench`: what Oqron measures of itself, on servers that are started for it.
+//! `cargo xtask bench recovery`: how soon the job of a killed worker is tried again.
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::Subcommand;
 use oqron_testing::servers::{PostgresOptions, PostgresServer, RedisOptions, RedisServer};
 
+use super::build;
 use crate::{
-    cargo::{Workspace, cargo},
+    cargo::Workspace,
     error::Error,
     interrupt::Interrupt,
     run::run as run_program,
@@ -18,29 +18,16 @@ const UP_FOR: Duration = Duration::from_secs(32);
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    #[command(subcommand)]
-    task: Task,
-}
-
-#[derive(Subcommand)]
-enum Task {
-    /// Kill workers in the middle of a job, and measure until another one has begun the next attempt
-    Recovery {
-        /// Kills for each backend and setting
-        #[arg(long, default_value_t = 50)]
-        kills: usize,
-        /// Write the figures to this file, as JSON
-        #[arg(long)]
-        json: Option<PathBuf>,
-    },
+    /// Kills for each backend and setting
+    #[arg(long, default_value_t = 50)]
+    kills: usize,
+    /// Write the figures to this file, as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
 }
 
 pub(crate) fn run(options: &Options, workspace: &Workspace, interrupt: &Interrupt) -> Result<(), Error> {
-    let Task::Recovery { kills, json } = &options.task;
-    let mut build = cargo();
-    build.args(["build", "--release", "--package", "oqron-bench"]);
-    run_program(build.current_dir(&workspace.root), interrupt)?;
-
+    build(workspace, interrupt)?;
     install_missing(&[Server::Redis, Server::Postgres], interrupt)?;
     let redis = RedisServer::start(RedisOptions::new())?;
     let postgres = PostgresServer::start(PostgresOptions::new())?;
@@ -51,11 +38,11 @@ pub(crate) fn run(options: &Options, workspace: &Workspace, interrupt: &Interrup
     let file = folder.join(format!("recovery-{}.db", std::process::id()));
 
     let mut measure = std::process::Command::new(workspace.built_for_release("oqron-bench"));
-    measure.args(["recovery", "--kills", &kills.to_string()]);
+    measure.args(["recovery", "--kills", &options.kills.to_string()]);
     for url in [format!("sqlite:{}", file.display()), redis.url(), postgres.url()] {
         measure.args(["--url", &url]);
     }
-    if let Some(json) = json {
+    if let Some(json) = &options.json {
         measure.arg("--json").arg(json);
     }
     run_program(&measure, interrupt)

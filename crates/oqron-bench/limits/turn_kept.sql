@@ -1,0 +1,17 @@
+-- The limit of a turn on PostgreSQL: moves what the last one claimed (:ids) to the finished ones and claims the next :batch,
+-- in order, under a token and with a lease, in one statement and one commit.
+with ended as (
+    delete from jobs where topic = 1 and id = any (:ids::text[]) and state = 2
+    returning *
+), kept as (
+    insert into finished select *, clock_timestamp() from ended
+), chosen as (
+    select topic, id from jobs where topic = 1 and state = 1
+    order by priority, seq limit :batch for update skip locked
+), claimed as (
+    update jobs j
+    set state = 2, token = nextval('tokens'), worker = 'limit', lease_until = clock_timestamp() + interval '30 s'
+    from chosen c where j.topic = c.topic and j.id = c.id
+    returning j.id, j.payload
+)
+select coalesce(array_agg(id), '{}') as ids, count(payload) as claimed from claimed \gset
