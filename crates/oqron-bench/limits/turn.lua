@@ -17,7 +17,7 @@ if #held > 0 then
   if ARGV[2] == 'kept' then
     local ended, scores = {}, {}
     for i, id in ipairs(held) do
-      ended[i * 2 - 1], ended[i * 2] = id, '\3' .. now6 .. runs[i]
+      ended[i * 2 - 1], ended[i * 2] = id, '\3' .. now6 .. (runs[i] or '')
       scores[i * 2 - 1], scores[i * 2] = now, id
     end
     call('HSET', key .. ':run', unpack(ended))
@@ -40,6 +40,8 @@ local token = tonumber(call('HGET', key, 'token') or 0)
 local records = call('HMGET', key .. ':job', unpack(ids))
 call('HMGET', key .. ':run', unpack(ids))
 for i, id in ipairs(ids) do
+  -- Random ids can meet; the second of two then finds no record.
+  records[i] = records[i] or ''
   runs[i * 2 - 1], runs[i * 2] = id, '\2' .. pack('>I6', token + i) .. now6 .. string.rep('x', 64)
 end
 call('HSET', key .. ':run', unpack(runs))

@@ -70,6 +70,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         // Not by a filter of the environment: its patterns are a megabyte that no measured process should carry.
         .with_max_level(tracing_subscriber::filter::LevelFilter::ERROR)
+        .with_ansi(false)
         .with_writer(std::io::stderr)
         .init();
     let done = tokio::runtime::Builder::new_multi_thread()
