@@ -10,7 +10,7 @@ use deadpool_redis::redis::cmd;
 use oqron_core::{
     Consume, EnqueueOutcome, JobOptions, JobState, Operate, Publish, Settled, TopicName, WorkerInfo,
 };
-use support::fleet::{Cluster, ask};
+use oqron_testing::fleets::{Cluster, ask};
 use support::{Bench, claim, complete, eventually, job, smoke, within, worker_id};
 
 /// For the nodes to see the death and to let a replica take over.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use deadpool_redis::redis::cmd;
 use oqron_core::{Config, EnqueueOutcome, Error, JobOptions, Publish};
 use oqron_redis::RedisPublish;
+use oqron_testing::fleets::{Watched, ask, replica_of};
 use oqron_testing::servers::{RedisOptions, RedisServer};
-use support::fleet::{Watched, ask, replica_of};
 use support::{Bench, job, within};
 
 /// How long an add waits for a replica that does not answer.

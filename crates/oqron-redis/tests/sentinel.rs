@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use oqron_core::{Config, Consume, EnqueueOutcome, Error, JobOptions, Publish, Settled, Turn, WorkerInfo};
 use oqron_redis::RedisPublish;
-use support::fleet::Watched;
+use oqron_testing::fleets::Watched;
 use support::{Bench, claim, complete, job, smoke, within, worker_id};
 
 /// For the sentinels to see the death, to agree and to promote the replica.

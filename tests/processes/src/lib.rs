@@ -5,6 +5,7 @@
 //! - [`programs`]: a worker and a publisher, whose every call is recorded; [`connect`]: their backends;
 //! - [`process`]: a program that runs, with its signals; [`fleet`]: several workers; [`faketime`]: wrong clocks;
 //! - [`world`]: a backend with a namespace of its own, a folder, and the proof; [`history`]: what happened so far;
+//! - [`siege`]: workers and a publisher at work while the test breaks what they stand on;
 //! - [`chance`]: what happens at random, with its seed.
 //!
 //! The tests are in `tests/processes`; the program `soak` ([`soak`]) does the same at random for as long as it is told.
@@ -20,6 +21,7 @@ pub mod load;
 pub mod process;
 pub mod programs;
 pub mod script;
+pub mod siege;
 pub mod soak;
 pub mod world;
 

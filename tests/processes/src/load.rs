@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::script::Step;
+use crate::world::HEARTBEAT;
 
 /// A kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub enum Load {
     Quick,
     /// The same, and some panic, block their thread, or report and log.
     Rough,
+    /// Short jobs, of which every tenth fails once, and some that outlast a heartbeat.
+    Mixed,
 }
 
 impl Load {
@@ -19,12 +22,13 @@ impl Load {
         match self {
             Self::Quick => "quick",
             Self::Rough => "rough",
+            Self::Mixed => "mixed",
         }
     }
 
     /// Of an argument.
     pub fn of(text: &str) -> Option<Self> {
-        [Self::Quick, Self::Rough]
+        [Self::Quick, Self::Rough, Self::Mixed]
             .into_iter()
             .find(|load| load.as_str() == text)
     }
@@ -37,6 +41,7 @@ impl Load {
             (Self::Rough, 7) => steps.push(Step::Panic),
             (Self::Rough, 17) => steps.push(Step::BlockFor(length * 3)),
             (Self::Rough, 27) => steps.extend([Step::Progress(50), Step::Log("half".into())]),
+            (Self::Mixed, 17) => steps.push(Step::Sleep(HEARTBEAT * 2)),
             (_, ten) if ten % 10 == 3 => steps.push(Step::FailUpTo(1)),
             _ => {}
         }

@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use oqron::core::{Counts, Operate};
+use oqron::core::{Counts, Namespace, Operate};
 use oqron::{Config, JobHandle, JobId, JobRecord, JobState, Publisher, Queue, TimelineKind};
-use oqron_testing::history::{History, Record, Recorder, Rules, Summary};
+use oqron_testing::history::{Event as Recorded, History, Record, Recorder, Rules, Summary};
 use oqron_testing::servers::{postgres_url, redis_url};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -95,6 +95,15 @@ impl World {
             Backend::Redis => redis_url(),
             Backend::Postgres => postgres_url(),
         };
+        Self::within(folder, url, programs).await
+    }
+
+    /// A new one on a server of the test's own, or on an SQLite file anywhere.
+    pub async fn at(url: impl Into<String>, programs: Programs) -> Self {
+        Self::within(tempfile::tempdir().unwrap(), url.into(), programs).await
+    }
+
+    async fn within(folder: TempDir, url: String, programs: Programs) -> Self {
         let environment = JobId::generate().to_string();
         let config = Config::new(url).unwrap();
         let config = config.namespace("processes", &environment).unwrap();
@@ -102,8 +111,11 @@ impl World {
         std::fs::create_dir(&histories).unwrap();
         let recorder = Recorder::create(&histories, "test").unwrap();
         Self {
-            publisher: connect::publisher(config.clone(), recorder).await.unwrap(),
-            operator: oqron::operator(&config).await.unwrap(),
+            // Boxed, so that the tests do not meet the limit of what the compiler looks into.
+            publisher: Box::pin(connect::publisher(config.clone(), recorder))
+                .await
+                .unwrap(),
+            operator: Box::pin(oqron::operator(&config)).await.unwrap(),
             folder,
             config,
             environment,
@@ -118,10 +130,17 @@ impl World {
     /// # Panics
     /// If a promise was broken.
     pub async fn proven(&self) -> Summary {
-        let topic = PLAY.name().unwrap();
-        let records = Record::all(&*self.operator, &topic).await.unwrap();
-        let events = self.past().events();
-        match History::new(events, records).check(&Rules::default()) {
+        self.proven_without(|_| false).await
+    }
+
+    /// The same, but for the jobs that are excused: those that a server lost which had promised no more.
+    ///
+    /// # Panics
+    /// If a promise was broken.
+    pub async fn proven_without(&self, is_excused: impl Fn(&JobId) -> bool) -> Summary {
+        let records = self.records().await;
+        let history = History::new(self.events(), records).without(is_excused);
+        match history.check(&Rules::default()) {
             Ok(summary) => {
                 eprintln!("{summary}");
                 summary
@@ -131,6 +150,31 @@ impl World {
                 panic!("{} violations:\n{}", violations.len(), shown.join("\n"))
             }
         }
+    }
+
+    /// Every record that the backend has.
+    pub async fn records(&self) -> Vec<Record> {
+        let topic = PLAY.name().unwrap();
+        // The first call after a fault may meet connections that died in it.
+        eventually("the records", async || {
+            Record::all(&*self.operator, &topic).await.ok()
+        })
+        .await
+    }
+
+    /// Everything that was recorded so far.
+    pub fn events(&self) -> Vec<Recorded> {
+        self.past().events()
+    }
+
+    /// Where the backend is.
+    pub fn url(&self) -> String {
+        self.config.url.expose().to_owned()
+    }
+
+    /// What no other world shares.
+    pub fn namespace(&self) -> &Namespace {
+        &self.config.namespace
     }
 
     /// The queue of the topic.
@@ -232,8 +276,14 @@ impl World {
 
     /// Waits until every job has ended.
     pub async fn drained(&self) {
-        eventually("the last job", async || {
-            let counts = self.counts().await;
+        self.drained_within(PATIENCE).await;
+    }
+
+    /// The same, at most for so long.
+    pub async fn drained_within(&self, limit: Duration) {
+        let topic = PLAY.name().unwrap();
+        eventually_within(limit, "the last job", async || {
+            let counts = self.operator.counts(&topic).await.ok()?;
             (counts.waiting + counts.scheduled + counts.active == 0).then_some(())
         })
         .await;
@@ -278,13 +328,22 @@ impl Drop for World {
 }
 
 /// Looks until there is something, at most for [`PATIENCE`].
-pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, look).await
+}
+
+/// Looks until there is something, at most for so long.
+pub async fn eventually_within<T>(
+    limit: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let deadline = Instant::now() + limit;
     loop {
         if let Some(found) = look().await {
             return found;
         }
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

@@ -4,7 +4,6 @@
 // Not every test file uses all of it.
 #![allow(dead_code)]
 
-pub(crate) mod fleet;
 pub(crate) mod log;
 pub(crate) mod smoke;
 

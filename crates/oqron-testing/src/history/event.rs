@@ -20,6 +20,28 @@ pub struct Event {
     pub what: What,
 }
 
+impl Event {
+    /// The jobs that it names.
+    pub fn jobs(&self) -> impl Iterator<Item = &JobId> {
+        let ids: Vec<&JobId> = match &self.what {
+            What::Asked { ask, .. } => match ask {
+                Ask::Add { jobs, .. } => jobs.iter().map(|asked| &asked.id).collect(),
+                Ask::Turn { settlements, .. } => settlements.iter().map(|settling| &settling.id).collect(),
+                Ask::Beat { held, .. } => held.iter().map(|listed| &listed.id).collect(),
+                Ask::Reclaim { leases } => leases.iter().map(|(_, listed)| &listed.id).collect(),
+                Ask::Cancel { id, .. } => vec![id],
+            },
+            What::Answered {
+                answer: Answer::Turned { leases, .. },
+                ..
+            } => leases.iter().map(|leased| &leased.id).collect(),
+            What::Run(run) => vec![&run.id],
+            What::Answered { .. } | What::Began { .. } | What::Up { .. } => Vec::new(),
+        };
+        ids.into_iter()
+    }
+}
+
 /// What a process did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -39,6 +39,10 @@ mod rules;
 mod tests;
 mod violation;
 
+use std::collections::{BTreeSet, HashMap};
+
+use oqron_core::JobId;
+
 pub use clock::Moment;
 pub use consume::Recording;
 pub use event::{
@@ -55,6 +59,7 @@ pub use violation::{Rule, Summary, Violation};
 pub struct History {
     events: Vec<Event>,
     records: Vec<Record>,
+    excused: BTreeSet<JobId>,
 }
 
 impl History {
@@ -62,7 +67,48 @@ impl History {
     #[must_use]
     pub fn new(mut events: Vec<Event>, records: Vec<Record>) -> Self {
         events.sort_by_key(|event| event.at);
-        Self { events, records }
+        Self {
+            events,
+            records,
+            excused: BTreeSet::new(),
+        }
+    }
+
+    /// Leaves out these jobs, with all that was done to them: a server that fails over to a copy which may be behind has
+    /// promised nothing about what it did just before.
+    #[must_use]
+    pub fn without(mut self, is_excused: impl Fn(&JobId) -> bool) -> Self {
+        let all = self.events.iter().flat_map(Event::jobs);
+        let all = all.chain(self.records.iter().map(|record| &record.id));
+        self.excused = all.filter(|id| is_excused(id)).cloned().collect();
+        self
+    }
+
+    /// The jobs that a call may have touched in this time, and those that a handler did something for.
+    #[must_use]
+    pub fn touched(&self, from: Moment, until: Moment) -> BTreeSet<JobId> {
+        let mut touched = BTreeSet::new();
+        let mut open = HashMap::new();
+        for event in self.events.iter().filter(|event| event.at <= until) {
+            match &event.what {
+                What::Asked { call, .. } => {
+                    open.insert((&event.process, *call), event);
+                }
+                What::Answered { call, .. } => {
+                    let asked = open.remove(&(&event.process, *call));
+                    if event.at >= from {
+                        touched.extend(asked.into_iter().flat_map(Event::jobs).cloned());
+                    }
+                }
+                What::Began { .. } | What::Up { .. } | What::Run(_) => {}
+            }
+            if event.at >= from {
+                touched.extend(event.jobs().cloned());
+            }
+        }
+        // What has no answer by the end of that time may have had its effect in it.
+        touched.extend(open.into_values().flat_map(Event::jobs).cloned());
+        touched
     }
 
     /// Holds what happened against the promises.
@@ -70,6 +116,6 @@ impl History {
     /// # Errors
     /// Every violation that is found, in the order of the rules.
     pub fn check(&self, rules: &Rules) -> Result<Summary, Vec<Violation>> {
-        rules::check(&self.events, &self.records, rules)
+        rules::check(&self.events, &self.records, &self.excused, rules)
     }
 }

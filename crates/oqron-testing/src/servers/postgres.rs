@@ -179,6 +179,28 @@ impl PostgresServer {
         self.end(Signal::QUIT)
     }
 
+    /// SIGSTOP to every process of the server: it takes connections, and answers nothing until it is thawed.
+    ///
+    /// # Errors
+    /// The operating system does not tell which processes there are.
+    pub fn freeze(&self) -> Result<(), ServerError> {
+        self.signal_all(Signal::STOP)
+    }
+
+    /// SIGCONT to every process of the server.
+    ///
+    /// # Errors
+    /// The operating system does not tell which processes there are.
+    pub fn thaw(&self) -> Result<(), ServerError> {
+        self.signal_all(Signal::CONT)
+    }
+
+    fn signal_all(&self, signal: Signal) -> Result<(), ServerError> {
+        self.process
+            .as_ref()
+            .map_or(Ok(()), |process| process.signal_all(signal))
+    }
+
     /// Stops the server if it runs, and starts it on the same port and data.
     ///
     /// # Errors

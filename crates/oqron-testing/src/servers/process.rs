@@ -81,6 +81,29 @@ impl ServerProcess {
         }
     }
 
+    /// Sends `signal` to the process, and then to its children: the first cannot start more of them meanwhile if it stops.
+    pub(super) fn signal_all(&self, signal: Signal) -> Result<(), ServerError> {
+        let send = |pid: Pid| {
+            // One that has ended needs no signal.
+            let _ = kill_process(pid, signal);
+        };
+        send(Pid::from_child(&self.child));
+        let listed = Command::new("ps")
+            .args(["-A", "-o", "pid=,ppid="])
+            .output()
+            .map_err(ServerError::io("list the processes with ps"))?;
+        for line in String::from_utf8_lossy(&listed.stdout).lines() {
+            let mut numbers = line.split_whitespace().map(str::parse::<i32>);
+            if let (Some(Ok(child)), Some(Ok(parent))) = (numbers.next(), numbers.next())
+                && u32::try_from(parent) == Ok(self.pid())
+                && let Some(child) = Pid::from_raw(child)
+            {
+                send(child);
+            }
+        }
+        Ok(())
+    }
+
     /// Sends `signal` and waits for the end; kills what does not listen.
     pub(super) fn end(mut self, signal: Signal) -> Result<(), ServerError> {
         let asked = Instant::now();

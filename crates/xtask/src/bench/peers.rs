@@ -22,6 +22,8 @@ use crate::{
 };
 
 const AT_MOST: Duration = Duration::from_secs(180);
+/// Of a run that drains at one concurrency and no more: what has not ended by then hangs.
+const DRAIN_AT_MOST: Duration = Duration::from_secs(45);
 const COPIED: [&str; 3] = ["node", "rust", "graphile-rs"];
 
 pub(crate) struct Peers {
@@ -156,7 +158,8 @@ impl Peers {
             say(peer.name);
             for (turn, concurrencies) in peer.runs.iter().enumerate() {
                 let command = self.command(peer, concurrencies, turn > 0, &stage.clean(backend)?);
-                let ran = program::run(&command, AT_MOST, &stage.folder, interrupt)?;
+                let at_most = if turn > 0 { DRAIN_AT_MOST } else { AT_MOST };
+                let ran = program::run(&command, at_most, &stage.folder, interrupt)?;
                 let mut found = (peer.read)(peer.name, &ran.output);
                 if turn > 0 {
                     // What is not a drain was measured in the first run, with full sizes.

@@ -35,7 +35,7 @@ const LIMIT_COLOUR: RGBColor = RGBColor(205, 205, 205);
 const INK: RGBColor = RGBColor(45, 45, 45);
 const GRID: RGBColor = RGBColor(228, 228, 228);
 /// Told apart by people who see few colours, too: their lightness differs.
-const PEER_COLOURS: [RGBColor; 8] = [
+const PEER_COLOURS: [RGBColor; 9] = [
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 160),
     RGBColor(204, 121, 167),
@@ -44,6 +44,7 @@ const PEER_COLOURS: [RGBColor; 8] = [
     RGBColor(120, 120, 190),
     RGBColor(170, 200, 120),
     RGBColor(110, 110, 110),
+    RGBColor(190, 60, 50),
 ];
 
 pub(crate) fn draw(samples: &Samples, machine: &Machine) -> Result<String, Error> {

@@ -1,6 +1,6 @@
 //! A publisher that adds `COUNT` jobs with the ids `FIRST`, `FIRST + 1`, … once the gate is open.
 //!
-//! `test-publisher GATE FIRST COUNT LOAD`
+//! `test-publisher GATE FIRST COUNT LOAD`. How it takes errors, and how fast it is, is in its environment: see [`Manner`].
 
 use std::error::Error;
 use std::time::Duration;
@@ -16,6 +16,43 @@ use crate::{HISTORY_VARIABLE, LABEL_VARIABLE, PLAY, connect, variable};
 const LANES: usize = 4;
 /// A frozen worker may hold the lock of an SQLite file for as long as it is frozen.
 const RETRY_FOR: Duration = Duration::from_secs(20);
+
+/// Names the [`Manner`].
+pub const MANNER_VARIABLE: &str = "PROCESSES_MANNER";
+/// Milliseconds between two adds of a lane.
+pub const PAUSE_VARIABLE: &str = "PROCESSES_PAUSE_MS";
+/// After an error, before the next add.
+const BACKOFF: Duration = Duration::from_millis(20);
+
+/// What it does when an add ends with an error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manner {
+    /// The queue tries for a while; then it is over.
+    #[default]
+    Strict,
+    /// It says so and adds the same job again, for as long as it takes.
+    Insisting,
+}
+
+impl Manner {
+    /// As the value of the variable.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Insisting => "insisting",
+        }
+    }
+
+    fn read() -> Self {
+        let said = std::env::var(MANNER_VARIABLE).unwrap_or_default();
+        let is_insisting = said == Self::Insisting.as_str();
+        if is_insisting {
+            Self::Insisting
+        } else {
+            Self::Strict
+        }
+    }
+}
 
 /// Runs it to its end.
 ///
@@ -38,7 +75,13 @@ async fn publish(arguments: Vec<String>) -> Result<(), Box<dyn Error>> {
     let label = variable(LABEL_VARIABLE);
     let recorder = Recorder::create(variable(HISTORY_VARIABLE), &label)?;
     let publisher = connect::publisher(Config::load()?, recorder.clone()).await?;
-    let queue = publisher.queue(PLAY).retry_for(RETRY_FOR);
+    let manner = Manner::read();
+    let pause = std::env::var(PAUSE_VARIABLE).map_or(Ok(0), |pause| pause.parse())?;
+    let pause = Duration::from_millis(pause);
+    let mut queue = publisher.queue(PLAY);
+    if manner == Manner::Strict {
+        queue = queue.retry_for(RETRY_FOR);
+    }
     recorder.up(None);
     gate.pass(&label).await;
 
@@ -48,8 +91,17 @@ async fn publish(arguments: Vec<String>) -> Result<(), Box<dyn Error>> {
                 author: label.clone(),
                 steps: load.steps(number),
             };
-            let add = queue.add(&script).job_id(number.to_string());
-            add.retries(Retries::fixed(1, Duration::from_millis(20))).await?;
+            loop {
+                let add = queue.add(&script).job_id(number.to_string());
+                let added = add.retries(Retries::fixed(1, Duration::from_millis(20))).await;
+                match (added, manner) {
+                    (Ok(_), _) => break,
+                    (Err(error), Manner::Strict) => return Err(error.into()),
+                    (Err(error), _) => eprintln!("job {number} was not added: {error}"),
+                }
+                tokio::time::sleep(BACKOFF).await;
+            }
+            tokio::time::sleep(pause).await;
         }
         Ok(())
     };

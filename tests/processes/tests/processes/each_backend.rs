@@ -22,11 +22,27 @@ macro_rules! on_each_backend {
     };
 }
 
+/// The same without SQLite, which is on no network.
+macro_rules! on_each_server {
+    ($($test:ident),+ $(,)?) => {
+        on_each_backend!(@backend redis Redis $($test)+);
+        on_each_backend!(@backend postgres Postgres $($test)+);
+    };
+}
+
 /// A world of its own for a test.
 pub(crate) async fn world(backend: Backend) -> World {
-    let programs = Programs {
+    World::new(backend, programs()).await
+}
+
+/// A world of its own on a server of the test's own.
+pub(crate) async fn world_at(url: impl Into<String>) -> World {
+    World::at(url, programs()).await
+}
+
+fn programs() -> Programs {
+    Programs {
         worker: vec![env!("CARGO_BIN_EXE_test-worker").into()],
         publisher: vec![env!("CARGO_BIN_EXE_test-publisher").into()],
-    };
-    World::new(backend, programs).await
+    }
 }

@@ -3,6 +3,7 @@
 //!
 //! - [`each_backend`]: each test on each backend;
 //! - [`refusal`]: what a program is told that cannot connect;
+//! - [`postgres`], [`redis`]: servers that fail under load;
 //! - the rest: one file a behaviour.
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails a test")]
@@ -20,11 +21,14 @@ mod configuration;
 mod freezes;
 mod frozen;
 mod killed;
+mod line;
 mod memory;
 mod order;
 mod password;
 mod poison;
+mod postgres;
 mod race;
+mod redis;
 mod result;
 mod rolling;
 mod rough;

@@ -6,11 +6,12 @@ mod runs;
 mod takeovers;
 mod tokens;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::job::{Job, Jobs};
 use super::{Event, Record, Rule, Summary, Violation, What};
-use oqron_core::JobState;
+use oqron_core::{JobId, JobState};
 
 /// What the checker cannot read from a history.
 #[derive(Clone, Debug)]
@@ -32,8 +33,14 @@ impl Default for Rules {
 }
 
 /// Looks at everything, and answers all that it found.
-pub(super) fn check(events: &[Event], records: &[Record], rules: &Rules) -> Result<Summary, Vec<Violation>> {
-    let jobs = Jobs::new(events, records);
+pub(super) fn check(
+    events: &[Event],
+    records: &[Record],
+    excused: &BTreeSet<JobId>,
+    rules: &Rules,
+) -> Result<Summary, Vec<Violation>> {
+    let mut jobs = Jobs::new(events, records);
+    jobs.jobs.retain(|(_, id), _| !excused.contains(id));
     let mut found = Vec::new();
     let mut summary = summary(events);
     for job in jobs.jobs.values() {

@@ -1,17 +1,34 @@
-//! Several servers at once: a master with a replica that sentinels watch, and a cluster.
+//! Several servers of Redis at once: a master with a replica that sentinels watch, and a cluster. What does not come about
+//! fails the test that asked for it.
+
+#![allow(clippy::unwrap_used, reason = "what fails here fails a test")]
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use deadpool_redis::redis::{self, Cmd, FromRedisValue, cmd};
-use oqron_testing::servers::{RedisOptions, RedisServer, find_redis, tied_to_this_thread};
+use redis::{Cmd, FromRedisValue, cmd};
+use tokio::time::{Instant, sleep};
 
-use super::within;
+use crate::servers::{RedisOptions, RedisServer, find_redis, tied_to_this_thread};
 
 /// For everything that servers agree about among themselves.
 const AGREED_WITHIN: Duration = Duration::from_secs(60);
-pub(crate) const MASTER: &str = "mymaster";
+const MASTER: &str = "mymaster";
+
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+async fn within<T>(limit: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
+        sleep(LOOK_EVERY).await;
+    }
+}
 
 fn durable() -> RedisOptions {
     RedisOptions::new()
@@ -26,7 +43,7 @@ fn free_port() -> u16 {
 }
 
 /// One command to the server on this port, which may be down.
-pub(crate) async fn ask<T: FromRedisValue>(port: u16, command: &Cmd) -> Option<T> {
+pub async fn ask<T: FromRedisValue>(port: u16, command: &Cmd) -> Option<T> {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.ok()?;
     command.query_async(&mut connection).await.ok()
@@ -38,7 +55,7 @@ async fn info(port: u16, section: &str, line: &str) -> Option<()> {
 }
 
 /// Another server, as soon as it follows this one.
-pub(crate) async fn replica_of(master: &RedisServer) -> RedisServer {
+pub async fn replica_of(master: &RedisServer) -> RedisServer {
     let of = format!("127.0.0.1 {}", master.port());
     let replica = RedisServer::start(durable().setting("replicaof", of)).unwrap();
     within(AGREED_WITHIN, "the replica follows", async || {
@@ -49,9 +66,11 @@ pub(crate) async fn replica_of(master: &RedisServer) -> RedisServer {
 }
 
 /// A master, its replica, and three sentinels of whom two must agree.
-pub(crate) struct Watched {
-    pub(crate) master: RedisServer,
-    pub(crate) replica: RedisServer,
+pub struct Watched {
+    /// The first master.
+    pub master: RedisServer,
+    /// Its copy, which takes over.
+    pub replica: RedisServer,
     sentinels: Vec<Sentinel>,
 }
 
@@ -107,7 +126,7 @@ impl Sentinel {
 
 impl Watched {
     /// All know each other, and the replica has what the master has.
-    pub(crate) async fn start() -> Self {
+    pub async fn start() -> Self {
         let master = RedisServer::start(durable()).unwrap();
         let replica = replica_of(&master).await;
         let sentinels: Vec<Sentinel> = (0..3).map(|_| Sentinel::start(master.port())).collect();
@@ -124,7 +143,9 @@ impl Watched {
         }
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// Names the sentinels.
+    #[must_use]
+    pub fn url(&self) -> String {
         let hosts: Vec<String> = self
             .sentinels
             .iter()
@@ -134,12 +155,12 @@ impl Watched {
     }
 
     /// Stops the first of the sentinels in the URL.
-    pub(crate) fn kill_first_sentinel(&mut self) {
+    pub fn kill_first_sentinel(&mut self) {
         drop(self.sentinels.remove(0));
     }
 
     /// Asks for a fail-over in order: the old master lives on as a replica.
-    pub(crate) async fn fail_over(&self) {
+    pub async fn fail_over(&self) {
         let command = cmd("SENTINEL").arg(&["FAILOVER", MASTER]).clone();
         within(AGREED_WITHIN, "the sentinel begins", async || {
             ask::<redis::Value>(self.sentinels[0].port, &command)
@@ -154,7 +175,7 @@ impl Watched {
     }
 
     /// Until the replica has everything that the master has written.
-    pub(crate) async fn replicated(&self) {
+    pub async fn replicated(&self) {
         replicated(self.master.port(), self.replica.port()).await;
     }
 }
@@ -175,13 +196,14 @@ async fn replicated(master: u16, replica: u16) {
 }
 
 /// Three masters, each with a replica.
-pub(crate) struct Cluster {
+pub struct Cluster {
     /// The masters first, then their replicas in the same order.
-    pub(crate) nodes: Vec<RedisServer>,
+    pub nodes: Vec<RedisServer>,
 }
 
 impl Cluster {
-    pub(crate) async fn start() -> Self {
+    /// The nodes agree who is who, and the replicas have a copy.
+    pub async fn start() -> Self {
         let nodes: Vec<RedisServer> = (0..6).map(|_| Self::node()).collect();
         let first = nodes[0].port();
         for node in &nodes[1..] {
@@ -243,7 +265,9 @@ impl Cluster {
         panic!("no node of a cluster starts: {refused:?}");
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// Names the masters.
+    #[must_use]
+    pub fn url(&self) -> String {
         let hosts: Vec<String> = self.nodes[..3]
             .iter()
             .map(|node| format!("127.0.0.1:{}", node.port()))
@@ -252,12 +276,12 @@ impl Cluster {
     }
 
     /// Until the replica of the master at this place has everything.
-    pub(crate) async fn replicated(&self, place: usize) {
+    pub async fn replicated(&self, place: usize) {
         replicated(self.nodes[place].port(), self.nodes[place + 3].port()).await;
     }
 
     /// The place in `nodes` of the master that holds this key.
-    pub(crate) async fn master_of(&self, key: &str) -> usize {
+    pub async fn master_of(&self, key: &str) -> usize {
         let slot: u16 = ask(self.nodes[0].port(), cmd("CLUSTER").arg("KEYSLOT").arg(key))
             .await
             .unwrap();
