@@ -37,6 +37,8 @@ statement!(
     ]
 );
 
+statement!(CONFIRM, "sql/publish/confirm.sql", []);
+
 /// Publishes to PostgreSQL. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
 pub struct PgPublish {
@@ -137,6 +139,9 @@ impl Publish for PgPublish {
             }
         };
         let enqueued = read_enqueued(jobs, &rows)?;
+        if enqueued.iter().any(|job| job.outcome == EnqueueOutcome::Existing) {
+            connection.query(&CONFIRM, &[]).await?;
+        }
         let mut due = 0;
         let mut next = None;
         for (job, answer) in jobs.iter().zip(&enqueued) {

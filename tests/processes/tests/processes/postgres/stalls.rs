@@ -1,6 +1,5 @@
-use std::time::Duration;
-
 use oqron_processes::programs::publisher::Manner;
+use oqron_processes::script::{Script, Step};
 use oqron_processes::siege::{PATIENCE, Siege};
 use oqron_processes::world::{World, eventually_within};
 
@@ -61,9 +60,34 @@ async fn a_commit_that_is_cut_off_while_it_waits_for_a_standby_and_tried_again_m
             (cuts >= 40).then_some(())
         })
         .await;
-        oqron_processes::siege::lasts(Duration::from_millis(500)).await;
         standby.thaw().unwrap();
         siege.goes_on(JOBS as usize / 5).await;
     }
     assert_all_done(&siege.proven().await, JOBS);
+}
+
+#[tokio::test]
+async fn an_add_whose_wait_for_a_standby_was_cut_off_is_not_acknowledged_before_the_standby_has_it() {
+    let (primary, standby, url) = with_synchronous_standby().await;
+    let world = world_at(url).await;
+    // So that the topic is there.
+    world.add([Step::Log("first".into())]).await;
+    let admin = client(&primary.url()).await;
+    standby.freeze().unwrap();
+    let queue = world.queue().retry_for(PATIENCE);
+    let adding = tokio::spawn(async move {
+        let script = Script::new([Step::Log("second".into())]);
+        queue.add(&script).job_id("second").await
+    });
+    let mut cuts = 0;
+    let cut_off = "select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'";
+    eventually_within(PATIENCE, "the repeat is cut off too", async || {
+        cuts += admin.query(cut_off, &[]).await.unwrap().len();
+        assert!(!adding.is_finished(), "nobody but the primary has it");
+        (cuts >= 5).then_some(())
+    })
+    .await;
+    standby.thaw().unwrap();
+    adding.await.unwrap().unwrap();
+    assert_eq!(world.counts().await.waiting, 2);
 }
