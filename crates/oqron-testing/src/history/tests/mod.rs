@@ -1,4 +1,5 @@
 mod broken;
+mod excused;
 mod good;
 mod recording;
 mod story;

@@ -76,18 +76,13 @@ impl Story {
     }
 
     pub(super) fn add_with(&mut self, jobs: &[&str], retries: Option<u32>) -> &mut Self {
-        let asked = |job: &&str| Asked {
-            id: id(job),
-            priority: 0,
-            delayed: false,
-            retries,
-        };
-        let ask = Ask::Add {
-            topic: topic(),
-            jobs: jobs.iter().map(asked).collect(),
-        };
         let answer = Answer::Added(vec![true; jobs.len()]);
-        self.call("publisher", ask, Some(answer))
+        self.call("publisher", adding(jobs, retries), Some(answer))
+    }
+
+    /// An add without an answer.
+    pub(super) fn asks_to_add(&mut self, process: &str, job: &str) -> &mut Self {
+        self.call(process, adding(&[job], Some(0)), None)
     }
 
     /// A turn with these outcomes (and whether each is accepted) that gets these leases (job, token, attempt).
@@ -211,8 +206,16 @@ impl Story {
         self.record(job, token, name, |record| record.state = JobState::Failed)
     }
 
+    pub(super) fn history(&self) -> History {
+        History::new(self.events.clone(), self.records.clone())
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        self.now
+    }
+
     pub(super) fn check(&self) -> Result<Summary, Vec<Violation>> {
-        History::new(self.events.clone(), self.records.clone()).check(&Rules::default())
+        self.history().check(&Rules::default())
     }
 
     pub(super) fn passes(&self) -> Summary {
@@ -231,6 +234,19 @@ impl Story {
         for name in named {
             assert!(text.contains(name), "{name:?} is not in {text}");
         }
+    }
+}
+
+fn adding(jobs: &[&str], retries: Option<u32>) -> Ask {
+    let asked = |job: &&str| Asked {
+        id: id(job),
+        priority: 0,
+        delayed: false,
+        retries,
+    };
+    Ask::Add {
+        topic: topic(),
+        jobs: jobs.iter().map(asked).collect(),
     }
 }
 
