@@ -195,11 +195,23 @@ impl Database {
         statement: &'static Statement,
         params: &[Param<'_>],
     ) -> Result<Vec<Row>, Error> {
+        let (_, rows) = self.query_and_keep(action, statement, params).await?;
+        Ok(rows)
+    }
+
+    /// The same, with the connection that brought the answer, for what follows it.
+    pub(crate) async fn query_and_keep(
+        &self,
+        action: &'static str,
+        statement: &'static Statement,
+        params: &[Param<'_>],
+    ) -> Result<(Connection<'_>, Vec<Row>), Error> {
         loop {
             let connection = self.connection(action).await?;
             match connection.query(statement, params).await {
+                Ok(rows) => return Ok((connection, rows)),
                 Err(Error::Unavailable { .. }) if !connection.is_fresh() => {}
-                answer => return answer,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -245,7 +257,7 @@ impl Connection<'_> {
     }
 
     /// Opened for this call, so that its failure says something of the server.
-    pub(crate) fn is_fresh(&self) -> bool {
+    fn is_fresh(&self) -> bool {
         Object::metrics(self.client()).recycle_count == 0
     }
 

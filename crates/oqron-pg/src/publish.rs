@@ -126,18 +126,8 @@ impl Publish for PgPublish {
         }
         let topic = self.database.topic_made(action, topic).await?;
         let columns = Columns::of(jobs);
-        let (connection, rows) = loop {
-            let connection = self.database.connection(action).await?;
-            match connection
-                .query(&ENQUEUE, &columns.params(&topic, Commit::Now))
-                .await
-            {
-                Ok(rows) => break (connection, rows),
-                // It was dead before: what the ids are for.
-                Err(Error::Unavailable { .. }) if !connection.is_fresh() => {}
-                Err(error) => return Err(error),
-            }
-        };
+        let params = columns.params(&topic, Commit::Now);
+        let (connection, rows) = self.database.query_and_keep(action, &ENQUEUE, &params).await?;
         let enqueued = read_enqueued(jobs, &rows)?;
         if enqueued.iter().any(|job| job.outcome == EnqueueOutcome::Existing) {
             connection.query(&CONFIRM, &[]).await?;
