@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use oqron_testing::history::Summary;
 use tokio::time::Instant;
 
 use crate::fleet::Fleet;
@@ -22,6 +21,7 @@ const PAUSE_MS: &str = "10";
 /// Workers and a publisher at work.
 pub struct Siege<'a> {
     world: &'a World,
+    jobs: u64,
     fleet: Fleet<'a>,
     publisher: Process,
 }
@@ -49,6 +49,7 @@ impl<'a> Siege<'a> {
         let fleet = Fleet::start(WORKERS, move |number| more(world.loaded_worker(number)));
         let siege = Self {
             world,
+            jobs,
             fleet,
             publisher,
         };
@@ -76,13 +77,15 @@ impl<'a> Siege<'a> {
             .collect()
     }
 
-    /// Waits until everything is added and done, and proves it.
+    /// Waits until everything is added and done, and proves it: every job was acknowledged, and none failed for good.
     ///
     /// # Panics
     /// If a promise was broken.
-    pub async fn proven(mut self) -> Summary {
+    pub async fn proven(mut self) {
         self.end().await;
-        self.world.proven().await
+        let summary = self.world.proven().await;
+        let ended = (summary.acknowledged, summary.completed, summary.failed);
+        assert_eq!(ended, (self.jobs as usize, self.jobs as usize, 0), "{summary}");
     }
 
     /// Waits until everything is added and done, and everybody has ended in order.

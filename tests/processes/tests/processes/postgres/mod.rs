@@ -12,9 +12,8 @@ mod sessions;
 mod stalls;
 mod waits;
 
-use oqron_processes::siege::PATIENCE;
+use oqron_processes::siege::{PATIENCE, Siege};
 use oqron_processes::world::eventually_within;
-use oqron_testing::history::Summary;
 use oqron_testing::servers::{PostgresOptions, PostgresServer};
 use tokio_postgres::{Client, NoTls};
 
@@ -52,11 +51,13 @@ async fn client(url: &str) -> Client {
     client
 }
 
-/// Everybody's sessions but the one that asks.
-const TERMINATE_ALL: &str = "select pg_terminate_backend(pid) from pg_stat_activity
-    where pid <> pg_backend_pid() and backend_type = 'client backend'";
-
-fn assert_all_done(summary: &Summary, jobs: u64) {
-    let ended = (summary.acknowledged, summary.completed, summary.failed);
-    assert_eq!(ended, (jobs as usize, jobs as usize, 0), "{summary}");
+/// Ends everybody's sessions but its own so many times, and waits each time until so many jobs are done.
+async fn terminate_all(server: &PostgresServer, siege: &Siege<'_>, times: usize, jobs: usize) {
+    let admin = client(&server.url()).await;
+    let terminate = "select pg_terminate_backend(pid) from pg_stat_activity
+        where pid <> pg_backend_pid() and backend_type = 'client backend'";
+    for _ in 0..times {
+        admin.batch_execute(terminate).await.unwrap();
+        siege.goes_on(jobs).await;
+    }
 }

@@ -1,7 +1,7 @@
 use oqron_processes::siege::Siege;
 use oqron_testing::servers::{PgBouncer, PostgresOptions};
 
-use super::{TERMINATE_ALL, assert_all_done, client, server};
+use super::{server, terminate_all};
 use crate::each_backend::world_at;
 
 const JOBS: u64 = 1_500;
@@ -13,10 +13,6 @@ async fn behind_a_pooler_whose_sessions_are_terminated_nothing_is_lost_or_double
     let pooler = PgBouncer::start(&server).unwrap();
     let world = world_at(format!("{}?prepared=false", pooler.url())).await;
     let siege = Siege::start(&world, JOBS).await;
-    let admin = client(&server.url()).await;
-    for _ in 0..TERMINATIONS {
-        admin.batch_execute(TERMINATE_ALL).await.unwrap();
-        siege.goes_on(JOBS as usize / TERMINATIONS / 2).await;
-    }
-    assert_all_done(&siege.proven().await, JOBS);
+    terminate_all(&server, &siege, TERMINATIONS, JOBS as usize / TERMINATIONS / 2).await;
+    siege.proven().await;
 }

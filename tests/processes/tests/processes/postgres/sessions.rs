@@ -2,7 +2,7 @@ use oqron_processes::siege::{PATIENCE, Siege};
 use oqron_processes::world::eventually_within;
 use oqron_testing::servers::PostgresOptions;
 
-use super::{TERMINATE_ALL, assert_all_done, client, server};
+use super::{client, server, terminate_all};
 use crate::each_backend::world_at;
 
 const JOBS: u64 = 2_000;
@@ -13,12 +13,8 @@ async fn sessions_of_postgresql_that_are_terminated_again_and_again_cost_no_job(
     let server = server(PostgresOptions::new());
     let world = world_at(server.url()).await;
     let siege = Siege::start(&world, JOBS).await;
-    let admin = client(&server.url()).await;
-    for _ in 0..TERMINATIONS {
-        admin.batch_execute(TERMINATE_ALL).await.unwrap();
-        siege.goes_on(JOBS as usize / TERMINATIONS / 2).await;
-    }
-    assert_all_done(&siege.proven().await, JOBS);
+    terminate_all(&server, &siege, TERMINATIONS, JOBS as usize / TERMINATIONS / 2).await;
+    siege.proven().await;
 }
 
 const FEW_CONNECTIONS: &str = "24";
@@ -51,7 +47,7 @@ async fn workers_and_publishers_that_find_no_free_connection_say_so_and_go_on_wh
         drop(taken);
         siege.goes_on(JOBS as usize / 8).await;
     }
-    assert_all_done(&siege.proven().await, JOBS);
+    siege.proven().await;
 }
 
 async fn backend(client: &tokio_postgres::Client) -> i32 {

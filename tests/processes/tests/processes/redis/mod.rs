@@ -12,16 +12,10 @@ mod takeovers;
 
 use deadpool_redis::redis::cmd;
 use oqron_testing::fleets::ask;
-use oqron_testing::history::Summary;
 
 /// One command to a server that is up.
 async fn tell(port: u16, words: &[&str]) {
     let command = cmd(words[0]).arg(&words[1..]).clone();
     let answer: Option<deadpool_redis::redis::Value> = ask(port, &command).await;
     assert!(answer.is_some(), "{words:?} was refused");
-}
-
-fn assert_all_done(summary: &Summary, jobs: u64) {
-    let ended = (summary.acknowledged, summary.completed, summary.failed);
-    assert_eq!(ended, (jobs as usize, jobs as usize, 0), "{summary}");
 }
