@@ -78,19 +78,11 @@ fn main() -> ExitCode {
         .build()
         .map_err(error::Error::Io)
         .and_then(|runtime| {
-            runtime.block_on(async {
-                match Arguments::parse().task {
-                    Task::Recovery(options) => recovery::run(&options).await,
-                    Task::Measure(options) => measure::run(&options).await,
-                    Task::SqliteVersion => {
-                        println!("{}", rusqlite::version());
-                        Ok(())
-                    }
-                    Task::Drain { concurrency } => child::drain(concurrency).await,
-                    Task::Publish { jobs } => child::publish(jobs).await,
-                    Task::Worker => worker::run().await,
-                }
-            })
+            // On a thread of the runtime, where a program's requests are served too, and not beside them.
+            let running = runtime.spawn(run(Arguments::parse().task));
+            runtime
+                .block_on(running)
+                .map_err(|error| error::Error::Found(error.to_string()))?
         });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -98,5 +90,19 @@ fn main() -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn run(task: Task) -> Result<(), error::Error> {
+    match task {
+        Task::Recovery(options) => recovery::run(&options).await,
+        Task::Measure(options) => measure::run(&options).await,
+        Task::SqliteVersion => {
+            println!("{}", rusqlite::version());
+            Ok(())
+        }
+        Task::Drain { concurrency } => child::drain(concurrency).await,
+        Task::Publish { jobs } => child::publish(jobs).await,
+        Task::Worker => worker::run().await,
     }
 }

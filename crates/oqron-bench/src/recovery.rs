@@ -129,7 +129,8 @@ async fn measure(
         fleet.start_worker().await?;
         let job = queue.add(&number).await?;
         let first = fleet.started(number).await?;
-        tokio::time::sleep(Duration::from_millis(rand::rng().random_range(300..1_500))).await;
+        let after = rand::rng().random_range(300..1_500);
+        tokio::time::sleep(Duration::from_millis(after)).await;
         let killed_at = fleet.kill(first.worker).await?;
         let second = fleet.started(number).await?;
         times.push(second.at - killed_at);
