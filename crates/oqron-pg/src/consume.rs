@@ -10,6 +10,7 @@ use oqron_core::{
     WorkerId, WorkerInfo,
 };
 
+use crate::afterwards::Afterwards;
 use crate::database::Database;
 use crate::due::Due;
 use crate::error::corrupt;
@@ -37,6 +38,7 @@ pub(crate) struct Memory {
     pub(crate) heartbeats: Mutex<HashMap<(WorkerId, i32), crate::heartbeat::Mark>>,
     pub(crate) registrations: Registrations,
     pub(crate) eyes: Eyes,
+    pub(crate) afterwards: Afterwards,
 }
 
 impl std::fmt::Debug for Memory {

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, QueueMode, RecyclingMethod};
 use oqron_core::{Config, Error, Namespace};
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Row;
@@ -17,8 +17,11 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::address::Address;
 use crate::error::{Attempt, leaves_connection_usable};
 use crate::hosts::EachHost;
-use crate::statement::{Statement, for_schema};
+use crate::plans::Plans;
+use crate::statement::{Statement, for_schema, statement};
 use crate::topics::Topics;
+
+statement!(SIZES, "sql/shared/sizes.sql", []);
 
 pub(crate) type Param<'a> = &'a (dyn ToSql + Sync);
 
@@ -33,10 +36,6 @@ const PLANS: [&str; 7] = [
     "enable_incremental_sort=off",
     "jit=off",
 ];
-
-/// Plans are made anew after this time. One that was made while a table was empty reads the whole table when it is full, and
-/// the server keeps it until the table is analysed. Making them costs about 5 ms a connection.
-const PLANS_KEPT: Duration = Duration::from_secs(5);
 
 /// One database with its schema. Shared by the clones of an adapter.
 pub(crate) struct Database {
@@ -54,7 +53,7 @@ pub(crate) struct Database {
     pub(crate) topics: Topics,
     pub(crate) wake_marks: Mutex<HashMap<i32, i64>>,
     begin: String,
-    plans_made: Mutex<Instant>,
+    plans: Mutex<Plans>,
     texts: Mutex<HashMap<usize, Arc<str>>>,
 }
 
@@ -117,6 +116,8 @@ impl Database {
         );
         let pool = Pool::builder(manager)
             .max_size(pool_size)
+            // The one that was used last has its plans ready, and nobody else needs to be awake.
+            .queue_mode(QueueMode::Lifo)
             .build()
             .map_err(|error| Error::Invalid {
                 what: "url",
@@ -136,7 +137,7 @@ impl Database {
             topics: Topics::default(),
             wake_marks: Mutex::default(),
             begin,
-            plans_made: Mutex::new(Instant::now()),
+            plans: Mutex::new(Plans::new(std::time::Instant::now())),
             texts: Mutex::default(),
         };
         crate::migrate::migrate(&database).await?;
@@ -164,25 +165,36 @@ impl Database {
     pub(crate) async fn connection(&self, action: &'static str) -> Result<Connection<'_>, Error> {
         let deadline = Instant::now() + self.call_timeout;
         let attempt = self.attempt(action);
-        self.forget_old_plans();
         let client = timeout_at(deadline, self.pool.get())
             .await
             .map_err(|_| attempt.timed_out())?
             .map_err(|error| attempt.of_pool(error))?;
-        Ok(Connection {
+        let connection = Connection {
             client: Some(client),
             database: self,
             attempt,
             deadline,
             unusable: AtomicBool::new(false),
-        })
+        };
+        if self.prepared && self.plans().look_is_due(std::time::Instant::now()) {
+            self.look_at_sizes(&connection).await;
+        }
+        Ok(connection)
     }
 
-    /// A statement that is prepared again is planned again.
-    fn forget_old_plans(&self) {
-        let mut made = self.plans_made.lock().unwrap_or_else(PoisonError::into_inner);
-        if made.elapsed() > PLANS_KEPT {
-            *made = Instant::now();
+    fn plans(&self) -> MutexGuard<'_, Plans> {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Plans of tables that have grown are made anew: a statement that is prepared again is planned again. A failure says
+    /// nothing here; what the connection is for meets it too.
+    async fn look_at_sizes(&self, connection: &Connection<'_>) {
+        let text = self.text_of(&SIZES);
+        let looked = connection
+            .within(connection.client().query_typed(&text, &[]))
+            .await;
+        let sizes = looked.ok().and_then(|rows| rows.first()?.try_get(0).ok());
+        if sizes.is_some_and(|sizes| self.plans().seen(sizes)) {
             self.pool.manager().statement_caches.clear();
         }
     }
@@ -195,23 +207,11 @@ impl Database {
         statement: &'static Statement,
         params: &[Param<'_>],
     ) -> Result<Vec<Row>, Error> {
-        let (_, rows) = self.query_and_keep(action, statement, params).await?;
-        Ok(rows)
-    }
-
-    /// The same, with the connection that brought the answer, for what follows it.
-    pub(crate) async fn query_and_keep(
-        &self,
-        action: &'static str,
-        statement: &'static Statement,
-        params: &[Param<'_>],
-    ) -> Result<(Connection<'_>, Vec<Row>), Error> {
         loop {
             let connection = self.connection(action).await?;
             match connection.query(statement, params).await {
-                Ok(rows) => return Ok((connection, rows)),
                 Err(Error::Unavailable { .. }) if !connection.is_fresh() => {}
-                Err(error) => return Err(error),
+                answer => return answer,
             }
         }
     }
@@ -257,7 +257,7 @@ impl Connection<'_> {
     }
 
     /// Opened for this call, so that its failure says something of the server.
-    fn is_fresh(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         Object::metrics(self.client()).recycle_count == 0
     }
 
@@ -311,13 +311,90 @@ impl Connection<'_> {
         .await
     }
 
-    /// What has to be there before statements are sent one behind the other without waiting.
+    /// A statement in a transaction of its own, and a hint in another one behind it: without waiting between them, and so
+    /// that its failure is none of the statement's.
+    #[cfg(feature = "publish")]
+    pub(crate) async fn query_then(
+        &self,
+        (statement, params): (&'static Statement, &[Param<'_>]),
+        hint: Option<(&'static Statement, &[Param<'_>])>,
+    ) -> Result<(Vec<Row>, Option<Result<Vec<Row>, Error>>), Error> {
+        let Some((hint, hint_params)) = hint else {
+            return Ok((self.query(statement, params).await?, None));
+        };
+        if !self.database.prepared {
+            let rows = self.query(statement, params).await?;
+            return Ok((rows, Some(self.query(hint, hint_params).await)));
+        }
+        let [ready, ready_hint] = self.all_ready([statement, hint]).await?;
+        let mut hint_answer = std::pin::pin!(futures::FutureExt::fuse(self.send(&ready_hint, hint_params)));
+        let mut hinted = None;
+        let rows = self
+            .within(async {
+                let mut answer = std::pin::pin!(self.send(&ready, params));
+                std::future::poll_fn(|cx| {
+                    // Polled in this order, which is the order on the wire.
+                    let rows = answer.as_mut().poll(cx);
+                    if let std::task::Poll::Ready(early) = hint_answer.as_mut().poll(cx) {
+                        hinted = Some(early.map_err(|error| self.attempt.of_driver(&error)));
+                    }
+                    rows
+                })
+                .await
+            })
+            .await?;
+        if hinted.is_none() {
+            hinted = Some(self.within(hint_answer).await);
+        }
+        Ok((rows, hinted))
+    }
+
+    /// Two statements, each in a transaction of its own, the second without waiting for the first.
+    #[cfg(any(feature = "publish", feature = "consume"))]
+    pub(crate) async fn query_both(
+        &self,
+        (first, first_params): (&'static Statement, &[Param<'_>]),
+        (second, second_params): (&'static Statement, &[Param<'_>]),
+    ) -> Result<[Vec<Row>; 2], Error> {
+        if !self.database.prepared {
+            let first = self.query(first, first_params).await?;
+            return Ok([first, self.query(second, second_params).await?]);
+        }
+        let [first, second] = self.all_ready([first, second]).await?;
+        self.within(async {
+            let (first, second) =
+                futures::join!(self.send(&first, first_params), self.send(&second, second_params));
+            Ok([first?, second?])
+        })
+        .await
+    }
+
+    /// What has to be there before statements are sent one behind the other without waiting. Statements that are not, are
+    /// made ready together.
+    #[cfg(any(feature = "publish", feature = "consume"))]
+    pub(crate) async fn all_ready<const N: usize>(
+        &self,
+        statements: [&'static Statement; N],
+    ) -> Result<[Ready; N], Error> {
+        let ready = futures::future::join_all(statements.map(|statement| self.ready_unbounded(statement)));
+        let ready = self
+            .within(async { ready.await.into_iter().collect::<Result<Vec<_>, _>>() })
+            .await?;
+        Ok(ready
+            .try_into()
+            .unwrap_or_else(|_| unreachable!("one for each statement")))
+    }
+
+    /// The same for one statement.
     pub(crate) async fn ready(&self, statement: &'static Statement) -> Result<Ready, Error> {
+        self.within(self.ready_unbounded(statement)).await
+    }
+
+    async fn ready_unbounded(&self, statement: &'static Statement) -> Result<Ready, tokio_postgres::Error> {
         let text = self.database.text_of(statement);
         if self.database.prepared {
-            let prepared = self
-                .within(self.client().prepare_typed_cached(&text, statement.types))
-                .await?;
+            let client = self.client();
+            let prepared = client.prepare_typed_cached(&text, statement.types).await?;
             Ok(Ready::Prepared(prepared))
         } else {
             Ok(Ready::Text(text, statement.types))

@@ -105,8 +105,10 @@ pub(crate) async fn heartbeat(consume: &PgConsume, heartbeat: &Heartbeat<'_>) ->
         let jobs = i32::try_from(went_back).unwrap_or(i32::MAX);
         database.wake(&connection, topic, Wake::Jobs(jobs)).await;
     }
-    if !held.is_empty() {
-        consume.tell_of_leases(&connection, topic).await;
+    if !held.is_empty()
+        && let Some(wake) = consume.owed_for_leases(topic)
+    {
+        database.wake(&connection, topic, wake).await;
     }
     Ok(verdicts)
 }

@@ -21,6 +21,8 @@
 
 pub mod address;
 #[cfg(feature = "consume")]
+mod afterwards;
+#[cfg(feature = "consume")]
 mod consume;
 mod database;
 #[cfg(feature = "consume")]
@@ -40,6 +42,7 @@ mod marks;
 mod migrate;
 #[cfg(feature = "operate")]
 mod operate;
+mod plans;
 #[cfg(feature = "consume")]
 mod presence;
 #[cfg(feature = "publish")]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use oqron_core::time::millis;
 use oqron_core::{
-    Config, EnqueueOutcome, Enqueued, Error, Finished, JobRef, Limits, NewJob, Publish, Start, TopicName,
+    Config, EnqueueOutcome, Enqueued, Error, Finished, JobRef, Limits, NewJob, Publish, Start, Timestamp,
+    TopicName,
 };
 use tokio_postgres::types::Type;
 use tokio_postgres::{Row, Transaction};
@@ -14,7 +15,7 @@ use tokio_postgres::{Row, Transaction};
 use crate::database::{Database, Param};
 use crate::error::corrupt;
 use crate::statement::statement;
-use crate::wake::Wake;
+use crate::wake::{WAKE, Wake};
 use crate::watch::Watch;
 
 statement!(
@@ -127,35 +128,28 @@ impl Publish for PgPublish {
         let topic = self.database.topic_made(action, topic).await?;
         let columns = Columns::of(jobs);
         let params = columns.params(&topic, Commit::Now);
-        let (connection, rows) = self.database.query_and_keep(action, &ENQUEUE, &params).await?;
+        let mut wakes = wakes(jobs);
+        let first = wakes.next().map(|wake| self.database.wake_up(topic, wake));
+        let (connection, rows, woken) = loop {
+            let connection = self.database.connection(action).await?;
+            // The wake-up is sent right behind, in a transaction of its own.
+            let then = first.as_ref().map(|first| (&WAKE, first.params()));
+            let then = then.as_ref().map(|(wake, params)| (*wake, &params[..]));
+            match connection.query_then((&ENQUEUE, &params), then).await {
+                Ok((rows, woken)) => break (connection, rows, woken),
+                Err(Error::Unavailable { .. }) if !connection.is_fresh() => {}
+                Err(error) => return Err(error),
+            }
+        };
         let enqueued = read_enqueued(jobs, &rows)?;
         if enqueued.iter().any(|job| job.outcome == EnqueueOutcome::Existing) {
             connection.query(&CONFIRM, &[]).await?;
         }
-        let mut due = 0;
-        let mut next = None;
-        for (job, answer) in jobs.iter().zip(&enqueued) {
-            match (answer.outcome, job.options.start) {
-                // Perhaps it was made by the same add, whose answer was lost before anybody was woken.
-                (EnqueueOutcome::Existing | EnqueueOutcome::Created, Start::Now) => due += 1,
-                (EnqueueOutcome::Existing | EnqueueOutcome::Created, start) => {
-                    let at = match start {
-                        Start::At(time) => time,
-                        // By this machine's clock: it only decides whether a sleeper is woken to look again.
-                        Start::After(delay) => oqron_core::Timestamp::now().after(delay),
-                        Start::Now => oqron_core::Timestamp::now(),
-                    };
-                    next = Some(next.map_or(at, |next: oqron_core::Timestamp| next.min(at)));
-                }
-            }
+        if let (Some(first), Some(woken)) = (first, woken) {
+            self.database.woke(&first, woken).await;
         }
-        if due > 0 {
-            self.database.wake(&connection, topic, Wake::Jobs(due)).await;
-        }
-        if let Some(at) = next {
-            self.database
-                .wake(&connection, topic, Wake::At(at.as_millis()))
-                .await;
+        for wake in wakes {
+            self.database.wake(&connection, topic, wake).await;
         }
         Ok(enqueued)
     }
@@ -166,6 +160,27 @@ impl Publish for PgPublish {
 }
 
 crate::records::impl_records!(PgPublish);
+
+/// Whom an add has to wake, for jobs that are there already too: perhaps they were made by the same add, whose answer was
+/// lost before anybody was woken.
+fn wakes(jobs: &[NewJob]) -> impl Iterator<Item = Wake> {
+    let mut due = 0;
+    let mut next: Option<Timestamp> = None;
+    for job in jobs {
+        let at = match job.options.start {
+            Start::Now => {
+                due += 1;
+                continue;
+            }
+            Start::At(time) => time,
+            // By this machine's clock: it only decides whether a sleeper is woken to look again.
+            Start::After(delay) => Timestamp::now().after(delay),
+        };
+        next = Some(next.map_or(at, |next| next.min(at)));
+    }
+    let due = (due > 0).then_some(Wake::Jobs(due));
+    due.into_iter().chain(next.map(|at| Wake::At(at.as_millis())))
+}
 
 /// A batch as arrays, one a column.
 struct Columns<'a> {

@@ -13,6 +13,7 @@ use oqron_core::{
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
+use crate::afterwards::Hints;
 use crate::consume::PgConsume;
 use crate::database::Param;
 use crate::due::Seen;
@@ -75,11 +76,9 @@ pub(crate) async fn turn(consume: &PgConsume, turn: &Turn<'_>) -> Result<Turned,
     });
 
     let connection = database.connection(action).await?;
-    let request_sql = connection.ready(&REQUEST).await?;
-    let settle_sql = connection.ready(&SETTLE).await?;
-    let ready_sql = connection.ready(&READY).await?;
-    let claim_sql = connection.ready(&CLAIM).await?;
-    let due_sql = connection.ready(&DUE).await?;
+    let [request_sql, settle_sql, ready_sql, claim_sql, due_sql] = connection
+        .all_ready([&REQUEST, &SETTLE, &READY, &CLAIM, &DUE])
+        .await?;
 
     let worker = turn.worker.as_str();
     let request = i64::try_from(turn.request).unwrap_or(i64::MAX);
@@ -181,16 +180,25 @@ pub(crate) async fn turn(consume: &PgConsume, turn: &Turn<'_>) -> Result<Turned,
         (memory.due.due_in(now), claims && memory.due.is_leased())
     });
 
-    if somebody_waits {
-        database.wake(&connection, topic, Wake::Jobs(1)).await;
-    } else if went_back > 0 && !claims {
-        database.wake(&connection, topic, Wake::Jobs(went_back)).await;
-    }
-    consume.tell_of_leases(&connection, topic).await;
-    if turned.leases.len() < wanted as usize {
-        consume
-            .wait_for_wakeup(&connection, topic, turn.worker, turned.due_in)
-            .await;
+    let wake = if somebody_waits {
+        Some(Wake::Jobs(1))
+    } else {
+        (went_back > 0 && !claims).then_some(Wake::Jobs(went_back))
+    };
+    let is_short = turned.leases.len() < wanted as usize;
+    let hints = Hints {
+        topic,
+        wake,
+        leases: consume.owed_for_leases(topic),
+        waits: is_short
+            .then(|| consume.registering(topic, turn.worker, turned.due_in))
+            .flatten(),
+    };
+    if turned.leases.is_empty() {
+        consume.hint(&connection, hints).await;
+    } else {
+        drop(connection);
+        consume.hint_afterwards(hints).await;
     }
     Ok(turned)
 }

@@ -76,22 +76,32 @@ impl Registrations {
     }
 }
 
+/// A registration that is remembered already and has to be made.
+#[derive(Clone, Copy)]
+pub(crate) struct Registering {
+    topic: i32,
+    key: i64,
+    /// Of the last registration, which this one replaces.
+    last_since: Option<i64>,
+    /// By the wall clock, in milliseconds.
+    due_at: Option<i64>,
+}
+
 impl PgConsume {
-    /// Registers the worker as a waiter of the topic. Without a presence nobody could wake it.
-    pub(crate) async fn wait_for_wakeup(
+    /// What has to be registered for a worker that came up short, if it is not registered already. Without a presence nobody
+    /// could wake it. It is remembered from now on: a wake-up may be here before the answer, and ends it.
+    pub(crate) fn registering(
         &self,
-        connection: &Connection<'_>,
         topic: i32,
         worker: &WorkerId,
         due_in: Option<Duration>,
-    ) {
+    ) -> Option<Registering> {
         let registrations = &self.memory.registrations;
-        let Some(key) = registrations.key_of(worker) else {
-            return;
-        };
+        let key = registrations.key_of(worker)?;
         let now = Instant::now();
         let due = due_in.map(|due_in| now + due_in);
-        let last = lock(&registrations.waiting).get(&(topic, key)).copied();
+        let mut waiting = lock(&registrations.waiting);
+        let last = waiting.get(&(topic, key)).copied();
         // One that says a later time would not be woken for less; one that says an earlier time is woken too often.
         if let Some(last) = last
             && now < last.made + RENEW_AFTER
@@ -101,68 +111,72 @@ impl PgConsume {
                 (Some(_), None) => false,
             }
         {
-            return;
+            return None;
         }
-        if let Err(error) = self.register(connection, topic, key, last, due_in, due).await {
-            tracing::debug!(%error, "not registered as a waiter; the safety poll will do");
-        }
-    }
-
-    /// Wakes another worker for leases that nobody else knows of, if that is owed.
-    pub(crate) async fn tell_of_leases(&self, connection: &Connection<'_>, topic: i32) {
-        let now = Instant::now();
-        let owed = self.memory.of_topic(topic, |memory| memory.untold.due(now));
-        if let Some(wake) = owed {
-            self.database.wake(connection, topic, wake).await;
-        }
-    }
-
-    async fn register(
-        &self,
-        connection: &Connection<'_>,
-        topic: i32,
-        key: i64,
-        last: Option<Registration>,
-        due_in: Option<Duration>,
-        due: Option<Instant>,
-    ) -> Result<(), Error> {
+        let last_since = last.map(|last| last.since);
+        let registration = Registration {
+            since: last_since.unwrap_or(0),
+            made: now,
+            due,
+        };
+        waiting.insert((topic, key), registration);
         let due_at = due_in.map(|due_in| {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             millis(now.saturating_add(due_in))
         });
-        let last_since = last.map(|last| last.since);
-        let waiting = &self.memory.registrations.waiting;
-        // Remembered before it is made: a wake-up may be here before the answer, and ends it.
-        let registration = Registration {
-            since: last_since.unwrap_or(0),
-            made: Instant::now(),
-            due,
-        };
-        lock(waiting).insert((topic, key), registration);
-        let registered = connection
-            .query(&WAIT, &[&topic, &key, &due_at, &last_since])
-            .await;
-        let rows = registered.inspect_err(|_| {
-            lock(waiting).remove(&(topic, key));
-        })?;
-        let since = rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or(0);
-        if let Some(registration) = lock(waiting).get_mut(&(topic, key)) {
-            registration.since = since;
+        Some(Registering {
+            topic,
+            key,
+            last_since,
+            due_at,
+        })
+    }
+
+    /// Registers a waiter. A lost registration costs time and never a job.
+    pub(crate) async fn register(&self, connection: &Connection<'_>, registering: Registering) {
+        if let Err(error) = self.try_register(connection, registering).await {
+            self.forget_registering(registering);
+            tracing::debug!(%error, "not registered as a waiter; the safety poll will do");
         }
+    }
+
+    pub(crate) fn forget_registering(&self, registering: Registering) {
+        self.memory
+            .registrations
+            .woken(registering.topic, registering.key);
+    }
+
+    async fn try_register(&self, connection: &Connection<'_>, registering: Registering) -> Result<(), Error> {
+        let Registering {
+            topic,
+            key,
+            last_since,
+            due_at,
+        } = registering;
         // A job that was committed between the claim and the registration has woken nobody.
         let ranges: Ranges = self.memory.of_topic(topic, |memory| memory.marks.ranges());
-        connection
-            .query(
-                &MISSED,
-                &[
-                    &topic,
-                    &ranges.from_priority,
-                    &ranges.from_seq,
-                    &ranges.to_priority,
-                    &due_at,
-                ],
+        let [registered, _] = connection
+            .query_both(
+                (&WAIT, &[&topic, &key, &due_at, &last_since]),
+                (
+                    &MISSED,
+                    &[
+                        &topic,
+                        &ranges.from_priority,
+                        &ranges.from_seq,
+                        &ranges.to_priority,
+                        &due_at,
+                    ],
+                ),
             )
             .await?;
+        let since = registered
+            .first()
+            .and_then(|row| row.try_get(0).ok())
+            .unwrap_or(0);
+        if let Some(registration) = lock(&self.memory.registrations.waiting).get_mut(&(topic, key)) {
+            registration.since = since;
+        }
         Ok(())
     }
 }
