@@ -12,6 +12,11 @@ use crate::schema;
 /// Prepared statements that a connection keeps. There are fewer than this.
 const STATEMENTS: usize = 128;
 
+/// Pages that a connection keeps. Steps work at the ends of the indexes, so a few pages are all they come back to: neither
+/// adds nor drains, nor those with a large backlog, are faster with thirty times as many.
+const WRITER_CACHE_KIB: i32 = 512;
+const READER_CACHE_KIB: i32 = 256;
+
 /// A connection that may write, to a file whose schema is made or brought up to date.
 pub(crate) fn open_writer(
     path: &Path,
@@ -33,7 +38,7 @@ pub(crate) fn open_writer(
             Synchronous::Normal => "normal",
         },
     )?;
-    configure(&connection)?;
+    configure(&connection, WRITER_CACHE_KIB)?;
     // Frames to gather before they are copied into the file: more of them share the copy of a page that changes often.
     connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
@@ -48,15 +53,15 @@ pub(crate) fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Connect
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     wait_when_busy(&mut connection, busy_timeout)?;
-    configure(&connection)?;
+    configure(&connection, READER_CACHE_KIB)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }
 
-fn configure(connection: &Connection) -> Result<(), Failed> {
+fn configure(connection: &Connection, cache_kib: i32) -> Result<(), Failed> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "temp_store", "memory")?;
-    connection.pragma_update(None, "cache_size", -16 * 1024)?;
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
     Ok(())
 }
 

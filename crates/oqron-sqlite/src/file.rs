@@ -21,7 +21,7 @@ use crate::mailbox::Post;
 use crate::step::{Numbers, Step};
 use crate::writer::{Call, Command, QUEUE, Writer};
 
-type Question = Box<dyn FnOnce(&Connection, &std::cell::RefCell<Numbers>) + Send>;
+type Question = Box<dyn FnOnce(Result<&Connection, Failed>, &std::cell::RefCell<Numbers>) + Send>;
 
 /// An open file.
 pub(crate) struct File {
@@ -46,6 +46,22 @@ struct Identity {
     options: Options,
 }
 
+impl Identity {
+    /// Not another file that has come under the path since the writer opened this one.
+    fn open_reader(&self, busy_timeout: Duration) -> Result<Connection, Failed> {
+        let is_same = std::fs::metadata(&self.path)
+            .is_ok_and(|now| (now.dev(), now.ino()) == (self.device, self.inode));
+        if !is_same {
+            return Err(Failed::Oqron(Error::Unavailable {
+                backend: Backend::of(&self.path).to_string(),
+                action: "open the file for reading",
+                problem: "it was moved, removed or replaced; connect again".into(),
+            }));
+        }
+        open_reader(&self.path, busy_timeout)
+    }
+}
+
 /// The open files. Opening takes the slot's own lock, so that a slow file holds up only those who want it too.
 static OPEN: LazyLock<Mutex<HashMap<Identity, Slot>>> = LazyLock::new(Mutex::default);
 
@@ -55,11 +71,12 @@ impl File {
     /// Opens the file, or joins who has it open. Blocks.
     fn open(location: &Location, busy_timeout: Duration) -> Result<Arc<Self>, Error> {
         let path = location.resolve()?;
-        let slot = {
+        let (identity, slot) = {
             let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
             let identity = identify(&path, location.options)?;
             open.retain(|_, slot| Arc::strong_count(slot) > 1 || slot_lives(slot));
-            Arc::clone(open.entry(identity).or_default())
+            let slot = Arc::clone(open.entry(identity.clone()).or_default());
+            (identity, slot)
         };
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = slot.upgrade()
@@ -68,17 +85,17 @@ impl File {
         {
             return Ok(file);
         }
-        let file = Arc::new(Self::start(&path, location.options, busy_timeout)?);
+        let file = Arc::new(Self::start(identity, busy_timeout)?);
         *slot = Arc::downgrade(&file);
         Ok(file)
     }
 
-    fn start(path: &Path, options: Options, busy_timeout: Duration) -> Result<Self, Error> {
+    fn start(identity: Identity, busy_timeout: Duration) -> Result<Self, Error> {
+        let (path, options) = (identity.path.as_path(), identity.options);
         let backend = Backend::of(path);
         file_system::warn_if_volatile(path);
         let explained = |failed| explain(failed, &backend, "open the file");
         let connection = open_writer(path, options.synchronous, busy_timeout).map_err(explained)?;
-        let reader_connection = open_reader(path, busy_timeout).map_err(explained)?;
         let post = Arc::new(Post::beside(path));
         let (writer, commands) = mpsc::channel(QUEUE);
         let (reader, questions) = mpsc::channel::<Question>(QUEUE);
@@ -101,7 +118,7 @@ impl File {
             .map_err(unavailable)?;
         std::thread::Builder::new()
             .name("oqron-sqlite-r".into())
-            .spawn(move || answer(&reader_connection, questions))
+            .spawn(move || answer(&identity, busy_timeout, questions))
             .map_err(unavailable)?;
         Ok(Self {
             backend,
@@ -121,11 +138,19 @@ fn slot_lives(slot: &Mutex<Weak<File>>) -> bool {
     slot.try_lock().map_or(true, |file| file.strong_count() > 0)
 }
 
-fn answer(connection: &Connection, mut questions: mpsc::Receiver<Question>) {
+/// Opens its connection with the first question: who only adds asks none, and a connection takes a third of a megabyte.
+fn answer(file: &Identity, busy_timeout: Duration, mut questions: mpsc::Receiver<Question>) {
     let numbers = std::cell::RefCell::default();
+    let mut opened = None;
     while let Some(question) = questions.blocking_recv() {
         // A panic drops the question's way to answer, and so becomes an error there. It must not end the thread.
-        let _ = catch_unwind(AssertUnwindSafe(|| question(connection, &numbers)));
+        let _ = catch_unwind(AssertUnwindSafe(|| match &mut opened {
+            Some(connection) => question(Ok(connection), &numbers),
+            none => match file.open_reader(busy_timeout) {
+                Ok(connection) => question(Ok(none.insert(connection)), &numbers),
+                Err(failed) => question(Err(failed), &numbers),
+            },
+        }));
     }
 }
 
@@ -235,7 +260,7 @@ impl Handle {
         let question: Question = Box::new(move |connection, numbers| {
             let asked = || -> Result<T, Failed> {
                 // One transaction, so that several statements see one moment.
-                let transaction = connection.unchecked_transaction()?;
+                let transaction = connection?.unchecked_transaction()?;
                 let value = ask(&Step::new(&transaction, numbers))?;
                 transaction.finish()?;
                 Ok(value)

@@ -5,11 +5,12 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use oqron_core::{Config, Error};
+use oqron_core::{Config, Error, Records};
 use oqron_sqlite::{SqliteConsume, SqliteOperate, SqlitePublish};
 use tempfile::TempDir;
 
 use super::child::{Child, own_program, with_mounts};
+use super::world::World;
 
 #[tokio::test]
 async fn a_newer_schema_is_refused_and_left_as_it_is() {
@@ -91,6 +92,25 @@ fn a_file_in_memory_is_warned_of_and_one_on_a_disk_is_not() {
     let on_disk = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let told = Child::start("open", &on_disk.path().join("jobs.db")).rest();
     assert_eq!(told, ["works"], "a build folder is expected to be on a disk");
+}
+
+#[tokio::test]
+async fn a_file_that_was_replaced_is_not_read_in_place_of_the_one_that_is_open() {
+    let world = World::new().await;
+    world.add("here").await.unwrap();
+    let other = World::new().await;
+    other.add("there").await.unwrap();
+    let first = world.path();
+    std::fs::rename(&first, first.with_extension("old")).unwrap();
+    let found = world.operate.find(&world.job("here")).await;
+    assert!(matches!(found, Err(Error::Unavailable { .. })), "{found:?}");
+    std::fs::copy(other.path(), &first).unwrap();
+    match world.operate.find(&world.job("there")).await {
+        Err(Error::Unavailable { problem, .. }) => assert!(problem.contains("replaced"), "{problem}"),
+        answer => panic!("{answer:?}"),
+    }
+    std::fs::rename(first.with_extension("old"), &first).unwrap();
+    assert!(world.find("here").await.is_some());
 }
 
 /// All but warnings: the folder for temporary files may be in memory.
