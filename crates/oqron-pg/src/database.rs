@@ -97,7 +97,9 @@ impl Database {
             pooled.options(options.trim());
         } else {
             // Behind a pooler a session is not ours; what is set must end with the transaction.
-            begin.push_str(&format!("; set local statement_timeout = {timeout_ms}"));
+            begin.push_str(&format!(
+                "; set local statement_timeout = {timeout_ms}; set local plan_cache_mode = force_generic_plan"
+            ));
             for plan in PLANS {
                 begin.push_str("; set local ");
                 begin.push_str(plan);

@@ -6,8 +6,8 @@ use oqron_core::{Error, Heartbeat, Verdict};
 
 use crate::consume::{PgConsume, lock};
 use crate::error::corrupt;
+use crate::settle::{json, json_lines};
 use crate::statement::statement;
-use crate::turn::{json, json_lines};
 use crate::wake::Wake;
 
 statement!(

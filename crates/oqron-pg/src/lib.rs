@@ -23,6 +23,8 @@ pub mod address;
 #[cfg(feature = "consume")]
 mod afterwards;
 #[cfg(feature = "consume")]
+mod claimed;
+#[cfg(feature = "consume")]
 mod consume;
 mod database;
 #[cfg(feature = "consume")]
@@ -51,6 +53,8 @@ mod publish;
 mod record;
 #[cfg(any(feature = "publish", feature = "operate"))]
 mod records;
+#[cfg(feature = "consume")]
+mod settle;
 #[cfg(feature = "consume")]
 mod sight;
 mod statement;

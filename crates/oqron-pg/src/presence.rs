@@ -22,7 +22,7 @@ const SEEN_EVERY: Duration = Duration::from_secs(30);
 
 pub(crate) async fn join(consume: &PgConsume, worker: &WorkerInfo) -> Result<Box<dyn Presence>, Error> {
     let database = consume.database.clone();
-    let info = crate::turn::json(worker);
+    let info = crate::settle::json(worker);
     let key = presence_key(&database, &worker.id).await?;
     if !database.prepared {
         consume.memory.eyes.say_unseen();

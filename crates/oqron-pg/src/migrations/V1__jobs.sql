@@ -350,6 +350,291 @@ begin
     return made;
 end $$;
 
+-- One turn, for what is usual: attempts that completed and reported nothing, and a claim. Everything else goes through
+-- `settle.sql` before it, in the same transaction. Small statements, each with one plan that cannot be a bad one: one large
+-- statement costs the server several times as much before it reads the first row, and what is rare is not in their way.
+-- Plans last as long as the session, and may be made while a table is empty. So rows are found by their key in ways that
+-- leave no other plan: `topic = any (array[…])` against a row that the planner cannot look into (`offset 0`) is a condition for
+-- an index and not one for a merge, so that the jobs of a topic are never the side that is read whole; a range with an order
+-- asks for one index.
+--
+-- p_ids        completed attempts in the order of ids, none twice, with p_tokens, p_results, p_formats; or null
+-- p_max        jobs to claim at most; null: no claim. p_from_…, p_to_priority: ranges of the index of added jobs, in its order
+-- p_key        of the worker's presence, or null
+-- p_leases_from, p_runs_from   no lease ends and no scheduled job starts before them: marks of the last call, 0 to look at all
+-- p_look       whether to say what is due next
+--
+-- Returns first a row with the columns from `refused` on, whose `id` is null:
+--   refused       places in p_ids, from 1, that were not accepted, or null
+--   repeated      this request was carried out before: what is given are its verdicts and the leases that it still holds
+--   more          a larger claim would have got more          waiters  somebody could be woken
+--   unwatched     somebody could be woken, and of the others nobody comes by itself before the new leases end
+--   snapshot      the transactions that were open before the claim, for the marks
+--   ready_until   everything that was due at this time has become waiting; null if more is left
+--   lease_until, run_at, took_us   what is due next and how long that look took, if it was asked for
+-- and then one for each lease.
+--
+-- Invariants: a row ends only under the token and worker of its lease, and moves in this one transaction; a row becomes active
+-- only under its lock and only while it is waiting.
+create function oqron.take_turn(
+    p_topic integer, p_worker text, p_request bigint,
+    p_ids text[], p_tokens bigint[], p_results bytea[], p_formats integer[],
+    p_max bigint, p_lease_ms bigint, p_at_most_once boolean, p_max_stalls integer,
+    p_from_priority integer[], p_from_seq bigint[], p_to_priority integer[],
+    p_key bigint, p_leases_from bigint, p_runs_from bigint, p_look boolean, p_ready_max bigint
+) returns table (
+    id text, token bigint, attempts integer, stalls integer, payload_format integer, payload bytea, extras text,
+    created_at bigint, priority integer, seq bigint, lane smallint,
+    refused integer[], paused boolean, repeated boolean, more boolean, waiters boolean, unwatched boolean,
+    leases_until bigint, snapshot text, ready_until bigint, lease_until bigint, run_at bigint, at bigint, took_us bigint
+) language plpgsql as $$
+#variable_conflict use_column
+declare
+    forever   constant bigint := 9223372036854775807;
+    given     bigint := cardinality(p_ids);
+    forgotten bigint := 0;
+    ended     bigint;
+    came_back boolean;
+    listened  boolean;
+    chosen    text[];
+    last_priority integer;
+    last_seq  bigint;
+    began     timestamptz;
+    looked    timestamptz;
+    now       bigint;
+begin
+    insert into oqron.turns (topic, worker, request, xid) values (p_topic, p_worker, p_request, pg_current_xact_id())
+    on conflict do nothing;
+    -- A copy of the request that was under way has been waited for.
+    repeated := not found and not exists (
+        select from oqron.turns t where t.topic = p_topic and t.worker = p_worker and t.request = p_request
+                                    and t.xid = pg_current_xact_id());
+    now := oqron.now_ms();
+
+    if given > 0 and repeated then
+        select r.places into refused from oqron.refused r
+        where r.topic = p_topic and r.worker = p_worker and r.request = p_request;
+    elsif given > 0 then
+        -- In the order of ids, as a heartbeat locks them.
+        with gone as (
+            delete from oqron.jobs j
+            using (select p_topic as topic, *
+                   from unnest(p_ids, p_tokens, p_results, p_formats) as u(id, token, result, format) offset 0) g
+            where j.topic = any (array[g.topic]) and j.id = g.id
+              and j.state + 0 = 2 and j.token = g.token and j.worker = p_worker
+              and j.retain_count is distinct from 0 and j.retain_ms is distinct from 0
+            returning j.seq, j.created_at, j.run_at, j.started_at, j.token, j.retain_ms, j.retain_count, j.id_window_ms,
+                      j.topic, j.priority, j.attempts, j.stalls, j.payload_format, g.format, j.cancel_requested, j.id,
+                      j.worker, j.extras, j.progress, j.error, j.logs, j.timeline, j.payload, g.result
+        )
+        insert into oqron.finished (seq, created_at, run_at, started_at, finished_at, expires_at, token, retain_ms,
+                                    retain_count, id_window_ms, topic, priority, attempts, stalls, state, payload_format,
+                                    result_format, cancel_requested, settled, id, worker, extras, progress, error, logs,
+                                    timeline, payload, result)
+        select seq, created_at, run_at, started_at, now,
+               case when retain_ms is null then forever else oqron.later(now, retain_ms) end, token, retain_ms,
+               retain_count, id_window_ms, topic, priority, attempts, stalls, 3, payload_format,
+               format, cancel_requested, true, id, worker, extras, progress, error, logs,
+               timeline, payload, result
+        from gone;
+        get diagnostics ended = row_count;
+        if ended < given then
+            with gone as (
+                delete from oqron.jobs j
+                using (select p_topic as topic, * from unnest(p_ids, p_tokens) as u(id, token) offset 0) g
+                where j.topic = any (array[g.topic]) and j.id = g.id
+                  and j.state + 0 = 2 and j.token = g.token and j.worker = p_worker
+                  and (j.retain_count = 0 or j.retain_ms = 0)
+                returning j.topic, j.id, j.created_at, j.id_window_ms, j.token, j.worker
+            )
+            -- The token stays a minute in any case, so that a repeated settlement is recognised.
+            insert into oqron.ids (topic, id, known_until, kept_until, token, worker)
+            select topic, id, oqron.later(created_at, id_window_ms),
+                   greatest(oqron.later(created_at, id_window_ms), now + 60000), token, worker
+            from gone
+            on conflict (topic, id) do update
+                set known_until = excluded.known_until, kept_until = excluded.kept_until,
+                    token = excluded.token, worker = excluded.worker;
+            get diagnostics forgotten = row_count;
+            ended := ended + forgotten;
+        end if;
+        if ended < given then
+            -- What was ended by this very settlement before is accepted, as what was ended just now.
+            select array_agg(g.ord::integer order by g.ord) into refused
+            from (select p_topic as topic, *
+                  from unnest(p_ids, p_tokens) with ordinality as u(id, token, ord) offset 0) g
+            where not coalesce((select f.token = g.token and f.worker = p_worker and f.settled from oqron.finished f
+                                where f.topic = g.topic and f.id >= g.id and f.id <= g.id order by f.id limit 1), false)
+              and not coalesce((select i.token = g.token and i.worker = p_worker from oqron.ids i
+                                where i.topic = g.topic and i.id >= g.id and i.id <= g.id order by i.id limit 1), false)
+              and not coalesce((select j.token = g.token and j.worker = p_worker and j.settled from oqron.jobs j
+                                where j.topic = g.topic and j.id = g.id), false);
+            if refused is not null then
+                insert into oqron.refused (topic, worker, request, places)
+                values (p_topic, p_worker, p_request, refused);
+            end if;
+        end if;
+    end if;
+
+    -- Everything that a claim has to know, in one look.
+    select clock_timestamp(), t.paused, pg_current_snapshot()::text,
+           (select j.lane from oqron.jobs j where j.topic = p_topic and j.state = 1 and j.lane < 2
+            order by j.lane, j.priority, j.seq limit 1) is not null,
+           (select j.lease_until from oqron.jobs j
+            where j.topic = p_topic and j.state = 2 and j.lease_until >= p_leases_from
+              and j.lease_until <= case when p_look then forever else now end
+            order by j.lease_until limit 1),
+           (select j.run_at from oqron.jobs j
+            where j.topic = p_topic and j.state = 0 and j.run_at >= p_runs_from
+              and j.run_at <= case when p_look then forever else now end
+            order by j.run_at limit 1),
+           (select w.since from oqron.waiters w where w.topic = p_topic and w.since >= now - 60000
+            order by w.since limit 1) is not null,
+           given > 0 and pg_relation_size('oqron.watchers') > 0, clock_timestamp()
+    into began, paused, snapshot, came_back, lease_until, run_at, waiters, listened, looked
+    from oqron.topics t where t.id = p_topic;
+    if listened then
+        with told as (
+            delete from oqron.watchers w
+            using (select p_topic as topic, u.id from unnest(p_ids) as u(id) offset 0) g
+            where w.topic = any (array[g.topic]) and w.id = g.id
+              and (select true from oqron.jobs j where j.topic = w.topic and j.id = w.id) is null
+            returning pg_notify(w.channel, 'f:' || w.topic || ':' || w.id))
+        select count(*) into forgotten from told;
+    end if;
+    if p_look then
+        took_us := extract(epoch from looked - began) * 1000000;
+    end if;
+
+    more := false;
+    if p_max is not null and not repeated and not paused then
+        ready_until := now;
+        if lease_until <= now or run_at <= now then
+            -- Scheduled jobs whose time has come become waiting, expired leases are reclaimed. Bounded. A lease is taken from
+            -- its worker only while it is expired under the row's lock.
+            with clock as materialized (
+                select now as now
+            ), due as materialized (
+                select j.topic, j.id from oqron.jobs j
+                where j.topic = p_topic and j.state = 0 and j.run_at >= p_runs_from and j.run_at <= now
+                order by j.run_at
+                limit p_ready_max
+                for update skip locked
+            ), promoted as (
+                update oqron.jobs j set state = 1, lane = 1 from due where j.topic = due.topic and j.id = due.id
+                returning j.id
+            ), stalled as materialized (
+                select j.topic, j.id, j.stalls, j.max_stalls, j.at_most_once, j.cancel_requested, '"lease expired"' as reason
+                from oqron.jobs j
+                where j.topic = p_topic and j.state = 2 and j.lease_until >= p_leases_from and j.lease_until <= now
+                order by j.lease_until
+                limit p_ready_max
+                for update skip locked
+            ), --include stall
+            select case when (select count(*) from stalled) < p_ready_max and (select count(*) from due) < p_ready_max
+                        then now end
+            into ready_until;
+            came_back := true;
+            select (select j.lease_until from oqron.jobs j
+                    where j.topic = p_topic and j.state = 2 and j.lease_until >= p_leases_from
+                    order by j.lease_until limit 1),
+                   (select j.run_at from oqron.jobs j
+                    where j.topic = p_topic and j.state = 0 and j.run_at >= p_runs_from
+                    order by j.run_at limit 1)
+            into lease_until, run_at;
+        end if;
+
+        if p_max > 0 and not came_back then
+            select array_agg(c.id), (array_agg(c.priority))[count(*)], (array_agg(c.seq))[count(*)]
+            into chosen, last_priority, last_seq
+            from (
+                select f.* from unnest(p_from_priority, p_from_seq, p_to_priority) as r(from_priority, from_seq, to_priority)
+                cross join lateral (
+                    select j.id, j.priority, j.seq from oqron.jobs j
+                    where j.topic = p_topic and j.state = 1 and j.lane = 2
+                      and (j.priority, j.seq) >= (r.from_priority, r.from_seq) and j.priority <= r.to_priority
+                    order by j.priority, j.seq
+                    limit p_max
+                    for update skip locked
+                ) f
+                limit p_max
+            ) c;
+        elsif p_max > 0 then
+            -- Stalled ones first, then by priority, then by age.
+            with returned as materialized (
+                select j.id, j.lane, j.priority, j.seq from oqron.jobs j
+                where j.topic = p_topic and j.state = 1 and j.lane < 2
+                order by j.lane, j.priority, j.seq
+                limit p_max
+                for update skip locked
+            ), added as materialized (
+                select f.* from unnest(p_from_priority, p_from_seq, p_to_priority) as r(from_priority, from_seq, to_priority)
+                cross join lateral (
+                    select j.id, j.lane, j.priority, j.seq from oqron.jobs j
+                    where j.topic = p_topic and j.state = 1 and j.lane = 2
+                      and (j.priority, j.seq) >= (r.from_priority, r.from_seq) and j.priority <= r.to_priority
+                    order by j.priority, j.seq
+                    limit p_max
+                    for update skip locked
+                ) f
+                limit p_max
+            )
+            select array_agg(c.id) into chosen
+            from (select f.id from (select * from returned union all select * from added) f
+                  order by f.lane <> 0, f.priority, f.seq limit p_max) c;
+        end if;
+
+        leases_until := now + p_lease_ms;
+        if chosen is not null then
+            return query
+            update oqron.jobs j
+            set state = 2, attempts = least(j.attempts, 2147483646) + 1, token = nextval('oqron.tokens'), worker = p_worker,
+                request = p_request, started_at = now, lease_until = now + p_lease_ms, at_most_once = p_at_most_once,
+                max_stalls = p_max_stalls, settled = false
+            from (select p_topic as topic, u.id from unnest(chosen) as u(id) offset 0) c
+            where j.topic = any (array[c.topic]) and j.id = c.id
+            returning j.id, j.token, j.attempts, j.stalls, j.payload_format, j.payload, j.extras, j.created_at, j.priority,
+                      j.seq, j.lane, null::integer[], null::boolean, null::boolean, null::boolean, null::boolean,
+                      null::boolean, null::bigint, null::text, null::bigint, null::bigint, null::bigint, null::bigint,
+                      null::bigint;
+            lease_until := least(lease_until, leases_until);
+        end if;
+
+        if p_max = 0 or came_back and cardinality(chosen) = p_max then
+            more := (select j.lane from oqron.jobs j where j.topic = p_topic and j.state = 1 and j.lane < 2
+                     order by j.lane, j.priority, j.seq limit 1) is not null
+                 or (select j.lane from oqron.jobs j where j.topic = p_topic and j.state = 1 and j.lane = 2
+                     order by j.priority, j.seq limit 1) is not null;
+        elsif cardinality(chosen) = p_max then
+            more := (select j.lane from oqron.jobs j
+                     where j.topic = p_topic and j.state = 1 and j.lane = 2
+                       and (j.priority, j.seq) > (last_priority, last_seq)
+                     order by j.priority, j.seq limit 1) is not null;
+        end if;
+        unwatched := false;
+        if waiters and chosen is not null then
+            unwatched := exists (
+                select from oqron.waiters w
+                where w.topic = p_topic and w.since >= now - 60000 and w.key is distinct from p_key
+            ) and not exists (
+                select from oqron.waiters w
+                where w.topic = p_topic and w.since >= now - 60000 and w.key is distinct from p_key
+                  -- It comes in time, if it still lives.
+                  and case when w.due_at <= leases_until then not pg_try_advisory_xact_lock(w.key) else false end);
+        end if;
+    elsif p_max is not null and repeated then
+        return query
+        select j.id, j.token, j.attempts, j.stalls, j.payload_format, j.payload, j.extras, j.created_at, j.priority,
+               j.seq, j.lane, null::integer[], null::boolean, null::boolean, null::boolean, null::boolean,
+               null::boolean, null::bigint, null::text, null::bigint, null::bigint, null::bigint, null::bigint,
+               null::bigint
+        from oqron.jobs j
+        where j.topic = p_topic and j.worker = p_worker and j.request = p_request and j.state = 2;
+    end if;
+    at := now;
+    return next;
+end $$;
+
 -- For other languages: adds one job inside the caller's transaction and returns its id. It appears if and only if the
 -- transaction commits, and wakes a worker then. An id that is known already changes nothing.
 --
