@@ -221,7 +221,7 @@ impl Writer {
                 }
             }
         }
-        match self.connection.execute_batch("COMMIT") {
+        match self.transaction("COMMIT") {
             Ok(()) => Attempt::Committed(outbox),
             Err(error) => {
                 self.roll_back();
@@ -231,11 +231,17 @@ impl Writer {
     }
 
     fn begin(&self) -> rusqlite::Result<()> {
-        let began = self.connection.execute_batch("BEGIN IMMEDIATE");
+        let began = self.transaction("BEGIN IMMEDIATE");
         // A wait for the lock is shorter than the timeout of a call, so who ran out of time behind one finds this.
         let is_locked_out = began.as_ref().is_err_and(is_busy);
         self.is_locked_out.store(is_locked_out, Ordering::Relaxed);
         began
+    }
+
+    /// Begins or ends one, without preparing the statement each time.
+    fn transaction(&self, statement: &'static str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(statement)?.execute([])?;
+        Ok(())
     }
 
     fn roll_back(&self) {
@@ -274,7 +280,7 @@ impl Writer {
     }
 
     fn pass_on(&self, dead: &[Letter]) -> Result<Vec<Letter>, Failed> {
-        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        self.transaction("BEGIN IMMEDIATE")?;
         let step = Step::new(&self.connection, &self.numbers);
         for letter in dead {
             self.connection
@@ -299,7 +305,7 @@ impl Writer {
             }
         }
         let outbox = step.into_outbox();
-        self.connection.execute_batch("COMMIT")?;
+        self.transaction("COMMIT")?;
         Ok(outbox)
     }
 }
