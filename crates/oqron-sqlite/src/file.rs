@@ -138,7 +138,7 @@ fn slot_lives(slot: &Mutex<Weak<File>>) -> bool {
     slot.try_lock().map_or(true, |file| file.strong_count() > 0)
 }
 
-/// Opens its connection with the first question: who only adds asks none, and a connection takes a third of a megabyte.
+/// Opens its connection with the first question: who only adds asks none, and a connection takes 150 kB.
 fn answer(file: &Identity, busy_timeout: Duration, mut questions: mpsc::Receiver<Question>) {
     let numbers = std::cell::RefCell::default();
     let mut opened = None;
