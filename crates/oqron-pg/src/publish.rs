@@ -14,7 +14,7 @@ use tokio_postgres::{Row, Transaction};
 
 use crate::database::{Database, Param};
 use crate::error::corrupt;
-use crate::statement::statement;
+use crate::statement::{Statement, statement};
 use crate::wake::{WAKE, Wake};
 use crate::watch::Watch;
 
@@ -38,6 +38,31 @@ statement!(
     ]
 );
 
+statement!(
+    ADD_ONE,
+    "sql/publish/add_one.sql",
+    [
+        INT4, TEXT, BYTEA, INT4, INT4, INT8, INT8, INT8, INT8, INT8, TEXT, BOOL
+    ]
+);
+statement!(
+    ADD_MANY,
+    "sql/publish/add_many.sql",
+    [
+        INT4,
+        TEXT_ARRAY,
+        BYTEA_ARRAY,
+        INT4_ARRAY,
+        INT4_ARRAY,
+        INT8_ARRAY,
+        INT8_ARRAY,
+        INT8_ARRAY,
+        INT8_ARRAY,
+        INT8_ARRAY,
+        TEXT_ARRAY,
+        BOOL
+    ]
+);
 statement!(CONFIRM, "sql/publish/confirm.sql", []);
 
 /// Publishes to PostgreSQL. Cheap to clone; clones share their connections.
@@ -117,25 +142,22 @@ impl PgPublish {
     }
 }
 
-#[async_trait]
-impl Publish for PgPublish {
-    async fn enqueue(&self, topic: &TopicName, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
-        let action = "add jobs";
-        self.limits.check_enqueue(jobs)?;
-        if jobs.is_empty() {
-            return Ok(Vec::new());
-        }
-        let topic = self.database.topic_made(action, topic).await?;
-        let columns = Columns::of(jobs);
-        let params = columns.params(&topic, Commit::Now);
+impl PgPublish {
+    /// Adds jobs in a transaction of its own, and wakes who waits for them right behind it.
+    async fn add(
+        &self,
+        topic: i32,
+        jobs: &[NewJob],
+        statement: &'static Statement,
+        params: &[Param<'_>],
+    ) -> Result<Vec<Enqueued>, Error> {
         let mut wakes = wakes(jobs);
         let first = wakes.next().map(|wake| self.database.wake_up(topic, wake));
         let (connection, rows, woken) = loop {
-            let connection = self.database.connection(action).await?;
-            // The wake-up is sent right behind, in a transaction of its own.
+            let connection = self.database.connection("add jobs").await?;
             let then = first.as_ref().map(|first| (&WAKE, first.params()));
             let then = then.as_ref().map(|(wake, params)| (*wake, &params[..]));
-            match connection.query_then((&ENQUEUE, &params), then).await {
+            match connection.query_then((statement, params), then).await {
                 Ok((rows, woken)) => break (connection, rows, woken),
                 Err(Error::Unavailable { .. }) if !connection.is_fresh() => {}
                 Err(error) => return Err(error),
@@ -151,6 +173,35 @@ impl Publish for PgPublish {
         for wake in wakes {
             self.database.wake(&connection, topic, wake).await;
         }
+        Ok(enqueued)
+    }
+}
+
+#[async_trait]
+impl Publish for PgPublish {
+    async fn enqueue(&self, topic: &TopicName, jobs: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
+        let action = "add jobs";
+        self.limits.check_enqueue(jobs)?;
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let topic = self.database.topic_made(action, topic).await?;
+        let is_first = !self.database.topics.has_jobs(topic);
+        let enqueued = if let [job] = jobs {
+            let job = One::of(job);
+            self.add(topic, jobs, &ADD_ONE, &job.params(&topic, &is_first))
+                .await?
+        } else {
+            let columns = Columns::of(jobs);
+            if columns.ids.is_sorted_by(|one, next| one < next) {
+                let params = columns.params_of_many(&topic, &is_first);
+                self.add(topic, jobs, &ADD_MANY, &params).await?
+            } else {
+                let params = columns.params(&topic, Commit::Now);
+                self.add(topic, jobs, &ENQUEUE, &params).await?
+            }
+        };
+        self.database.topics.keep_that_it_has_jobs(topic);
         Ok(enqueued)
     }
 
@@ -182,6 +233,69 @@ fn wakes(jobs: &[NewJob]) -> impl Iterator<Item = Wake> {
     due.into_iter().chain(next.map(|at| Wake::At(at.as_millis())))
 }
 
+/// A single job, without arrays.
+struct One<'a> {
+    id: &'a str,
+    payload: &'a [u8],
+    format: i32,
+    priority: i32,
+    delay: Option<i64>,
+    time: Option<i64>,
+    retain_ms: Option<i64>,
+    retain_count: Option<i64>,
+    id_window: i64,
+    extras: Option<String>,
+}
+
+impl<'a> One<'a> {
+    fn of(job: &'a NewJob) -> Self {
+        let options = &job.options;
+        Self {
+            id: job.id.as_str(),
+            payload: &job.payload.bytes,
+            format: i32::from(job.payload.format.number()),
+            priority: options.priority as i32,
+            delay: delay_ms(options.start),
+            time: time_ms(options.start),
+            retain_ms: options.retention.max_age.map(millis),
+            retain_count: options.retention.max_count.map(i64::from),
+            id_window: millis(options.id_window),
+            extras: options.extras(),
+        }
+    }
+
+    fn params(&'a self, topic: &'a i32, is_first: &'a bool) -> [Param<'a>; 12] {
+        [
+            topic,
+            &self.id,
+            &self.payload,
+            &self.format,
+            &self.priority,
+            &self.delay,
+            &self.time,
+            &self.retain_ms,
+            &self.retain_count,
+            &self.id_window,
+            &self.extras,
+            is_first,
+        ]
+    }
+}
+
+fn delay_ms(start: Start) -> Option<i64> {
+    match start {
+        Start::After(delay) => Some(millis(delay)),
+        _ => None,
+    }
+}
+
+fn time_ms(start: Start) -> Option<i64> {
+    match start {
+        Start::At(time) => Some(time.as_millis()),
+        _ => None,
+    }
+}
+
 /// A batch as arrays, one a column.
 struct Columns<'a> {
     ids: Vec<&'a str>,
@@ -204,18 +318,8 @@ impl<'a> Columns<'a> {
             payloads: all().map(|job| &*job.payload.bytes).collect(),
             formats: all().map(|job| i32::from(job.payload.format.number())).collect(),
             priorities: all().map(|job| job.options.priority as i32).collect(),
-            delays: all()
-                .map(|job| match job.options.start {
-                    Start::After(delay) => Some(millis(delay)),
-                    _ => None,
-                })
-                .collect(),
-            times: all()
-                .map(|job| match job.options.start {
-                    Start::At(time) => Some(time.as_millis()),
-                    _ => None,
-                })
-                .collect(),
+            delays: all().map(|job| delay_ms(job.options.start)).collect(),
+            times: all().map(|job| time_ms(job.options.start)).collect(),
             retain_ms: all()
                 .map(|job| job.options.retention.max_age.map(millis))
                 .collect(),
@@ -225,6 +329,23 @@ impl<'a> Columns<'a> {
             id_windows: all().map(|job| millis(job.options.id_window)).collect(),
             extras: all().map(|job| job.options.extras()).collect(),
         }
+    }
+
+    fn params_of_many(&'a self, topic: &'a i32, is_first: &'a bool) -> [Param<'a>; 12] {
+        [
+            topic,
+            &self.ids,
+            &self.payloads,
+            &self.formats,
+            &self.priorities,
+            &self.delays,
+            &self.times,
+            &self.retain_ms,
+            &self.retain_counts,
+            &self.id_windows,
+            &self.extras,
+            is_first,
+        ]
     }
 
     fn params(&'a self, topic: &'a i32, commit: Commit) -> [Param<'a>; 13] {
@@ -251,17 +372,18 @@ impl<'a> Columns<'a> {
 }
 
 fn read_enqueued(jobs: &[NewJob], rows: &[Row]) -> Result<Vec<Enqueued>, Error> {
-    let made: Vec<&str> = rows
+    let made: Option<Vec<&str>> = rows
         .first()
         .ok_or_else(|| corrupt("answer to an add", "it is empty"))?
         .try_get(0)
         .map_err(|error| corrupt("answer to an add", error))?;
-    let mut made: HashSet<&str> = made.into_iter().collect();
+    let mut made: Option<HashSet<&str>> = made.map(|made| made.into_iter().collect());
     Ok(jobs
         .iter()
         .map(|job| {
-            // The first of two with the same id is the one that was made.
-            let outcome = if made.remove(job.id.as_str()) {
+            // The first of two with the same id is the one that was made. Without a list, all were.
+            let is_new = made.as_mut().is_none_or(|made| made.remove(job.id.as_str()));
+            let outcome = if is_new {
                 EnqueueOutcome::Created
             } else {
                 EnqueueOutcome::Existing

@@ -1,6 +1,8 @@
 //! Topics by their number. A topic is never removed, so what was read once stays right.
 
 use std::collections::HashMap;
+#[cfg(feature = "publish")]
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use oqron_core::{Error, TopicName};
@@ -18,11 +20,16 @@ const REMEMBERED_MAX: usize = 10_000;
 
 /// The numbers that this process has read.
 #[derive(Default)]
-pub(crate) struct Topics(Mutex<HashMap<TopicName, i32>>);
+pub(crate) struct Topics {
+    numbers: Mutex<HashMap<TopicName, i32>>,
+    /// To which this process has added a job: they are marked as topics that ever had one.
+    #[cfg(feature = "publish")]
+    with_jobs: Mutex<HashSet<i32>>,
+}
 
 impl Topics {
     fn get(&self, name: &TopicName) -> Option<i32> {
-        self.0
+        self.numbers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get(name)
@@ -30,17 +37,32 @@ impl Topics {
     }
 
     fn keep(&self, name: &TopicName, number: i32) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= REMEMBERED_MAX {
             known.clear();
         }
         known.insert(name.clone(), number);
     }
 
+    #[cfg(feature = "publish")]
+    pub(crate) fn has_jobs(&self, number: i32) -> bool {
+        let with_jobs = self.with_jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        with_jobs.contains(&number)
+    }
+
+    #[cfg(feature = "publish")]
+    pub(crate) fn keep_that_it_has_jobs(&self, number: i32) {
+        let mut with_jobs = self.with_jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if with_jobs.len() >= REMEMBERED_MAX {
+            with_jobs.clear();
+        }
+        with_jobs.insert(number);
+    }
+
     /// The name of a number that this process has read.
     #[cfg(feature = "consume")]
     pub(crate) fn name_of(&self, number: i32) -> Option<TopicName> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         known
             .iter()
             .find(|(_, known)| **known == number)

@@ -350,6 +350,87 @@ begin
     return made;
 end $$;
 
+-- The same for an add in a transaction of its own, which commits at once and wakes nobody: one job, or jobs whose ids ascend.
+-- `p_first` is false if the caller knows that the topic had jobs before. Plans are those of sessions that Oqron opens.
+-- Returns whether it is new.
+create function oqron.add_one(
+    p_topic integer, p_id text, p_payload bytea, p_format integer, p_priority integer, p_delay bigint, p_run_at bigint,
+    p_retain_ms bigint, p_retain_count bigint, p_id_window bigint, p_extras text, p_first boolean
+) returns boolean language plpgsql as $$
+declare
+    -- Before the job gets its number, as above.
+    xid      constant xid8 := pg_current_xact_id();
+    now      constant bigint := oqron.now_ms();
+    start_at constant bigint := greatest(coalesce(p_run_at, now + p_delay, now), now);
+begin
+    insert into oqron.jobs (seq, created_at, run_at, retain_ms, retain_count, id_window_ms, topic, priority,
+                            state, lane, payload_format, id, extras, payload)
+    values (nextval('oqron.ages'), now, start_at, p_retain_ms, p_retain_count, p_id_window, p_topic, p_priority,
+            case when start_at > now then 0 else 1 end, 2, p_format, p_id, p_extras, p_payload)
+    on conflict (topic, id) do nothing;
+    if not found then
+        return false;
+    end if;
+    -- A range with an order, so that whatever the tables held when the plan was made, it goes by the key.
+    if (select true from oqron.finished f where f.topic = p_topic and f.id >= p_id and f.id <= p_id order by f.id limit 1)
+       or (select i.known_until > now from oqron.ids i
+           where i.topic = p_topic and i.id >= p_id and i.id <= p_id order by i.id limit 1)
+    then
+        delete from oqron.jobs j where j.topic = p_topic and j.id = p_id;
+        return false;
+    end if;
+    if p_first then
+        update oqron.topics set has_jobs = true where id = p_topic and not has_jobs;
+    end if;
+    return true;
+end $$;
+
+-- Returns the ids that are new, or null: all are.
+create function oqron.add_many(
+    p_topic integer, p_ids text[], p_payloads bytea[], p_formats integer[], p_priorities integer[],
+    p_delays bigint[], p_run_ats bigint[], p_retain_ms bigint[], p_retain_counts bigint[],
+    p_id_windows bigint[], p_extras text[], p_first boolean
+) returns text[] language plpgsql as $$
+declare
+    xid   constant xid8 := pg_current_xact_id();
+    now   constant bigint := oqron.now_ms();
+    added bigint;
+    made  text[];
+    known text[];
+begin
+    insert into oqron.jobs (seq, created_at, run_at, retain_ms, retain_count, id_window_ms, topic, priority,
+                            state, lane, payload_format, id, extras, payload)
+    select nextval('oqron.ages'), now, greatest(coalesce(u.run_at, now + u.delay, now), now), u.retain_ms, u.retain_count,
+           u.id_window, p_topic, u.priority, case when coalesce(u.run_at, now + u.delay, now) > now then 0 else 1 end, 2,
+           u.format, u.id, u.extras, u.payload
+    from unnest(p_ids, p_payloads, p_formats, p_priorities, p_delays, p_run_ats, p_retain_ms, p_retain_counts,
+                p_id_windows, p_extras)
+        as u(id, payload, format, priority, delay, run_at, retain_ms, retain_count, id_window, extras)
+    on conflict (topic, id) do nothing;
+    get diagnostics added = row_count;
+    if added < cardinality(p_ids) then
+        -- Those that this transaction made.
+        select coalesce(array_agg(g.id), '{}') into made
+        from unnest(p_ids) as g(id)
+        where (select j.xmin = xid::xid from oqron.jobs j where j.topic = p_topic and j.id = g.id);
+    end if;
+    select array_agg(g.id) into known
+    from unnest(coalesce(made, p_ids)) as g(id)
+    where (select true from oqron.finished f where f.topic = p_topic and f.id >= g.id and f.id <= g.id order by f.id limit 1)
+       or (select i.known_until > now from oqron.ids i
+           where i.topic = p_topic and i.id >= g.id and i.id <= g.id order by i.id limit 1);
+    if known is not null then
+        delete from oqron.jobs j
+        using (select p_topic as topic, u.id from unnest(known) as u(id) offset 0) k
+        where j.topic = any (array[k.topic]) and j.id = k.id;
+        select coalesce(array_agg(m), '{}') into made from unnest(coalesce(made, p_ids)) m where m <> all (known);
+    end if;
+    if p_first and cardinality(made) is distinct from 0 then
+        update oqron.topics set has_jobs = true where id = p_topic and not has_jobs;
+    end if;
+    return made;
+end $$;
+
 -- One turn, for what is usual: attempts that completed and reported nothing, and a claim. Everything else goes through
 -- `settle.sql` before it, in the same transaction. Small statements, each with one plan that cannot be a bad one: one large
 -- statement costs the server several times as much before it reads the first row, and what is rare is not in their way.
