@@ -172,7 +172,10 @@ pub struct Turn<'a> {
     pub worker: &'a WorkerId,
     /// For which topic.
     pub topic: &'a TopicName,
-    /// Numbered from 1 by this worker for this topic; the same number is the same request.
+    /// A worker can have one request under way on each of a few lines, from 0. On one line numbers rise, and a request that
+    /// comes after a later one is a copy that was long on its way; between lines there is no order.
+    pub line: u8,
+    /// Numbered from 1 by this worker for this topic, over all lines; the same number is the same request.
     pub request: u64,
     /// What has ended.
     pub settlements: &'a [Settlement],

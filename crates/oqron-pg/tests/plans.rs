@@ -40,6 +40,7 @@ impl Worker {
             .turn(&Turn {
                 worker: &self.id,
                 topic: &self.topic,
+                line: 0,
                 request: self.request,
                 settlements: &[settlement],
                 claim: Some(claim),

@@ -76,6 +76,7 @@ impl Worker {
             .turn(&Turn {
                 worker: &self.id,
                 topic: &topic(),
+                line: 0,
                 request: self.request,
                 settlements,
                 claim: Some(Claim {

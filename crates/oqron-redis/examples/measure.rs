@@ -100,6 +100,7 @@ async fn drain(
         let turn = Turn {
             worker: &worker,
             topic,
+            line: 0,
             request,
             settlements: &settlements,
             claim: Some(Claim {

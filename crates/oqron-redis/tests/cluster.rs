@@ -173,6 +173,7 @@ async fn a_turn_of_many_topics_at_once_goes_to_all_masters() {
         let turn = oqron_core::Turn {
             worker: &worker,
             topic,
+            line: 0,
             request: 1,
             settlements: &[],
             claim: Some(claim(10, Duration::from_secs(30))),

@@ -237,6 +237,7 @@ async fn a_key_of_another_type_is_an_error_and_nothing_is_written() {
         ":wait",
         ":due",
         ":lease:w",
+        ":done",
         ":ended:3",
         ":expire",
         ":seen",
@@ -255,6 +256,7 @@ async fn a_key_of_another_type_is_an_error_and_nothing_is_written() {
         let turn = Turn {
             worker: &worker,
             topic: &bench.topic,
+            line: 0,
             request: 1,
             settlements: &[],
             claim: Some(claim(1, Duration::from_secs(1))),
@@ -348,6 +350,7 @@ async fn random_bytes_in_every_field_are_an_error_or_an_answer_and_never_a_panic
         let turn = Turn {
             worker: &worker,
             topic: &bench.topic,
+            line: 0,
             request,
             settlements: &[],
             claim: Some(claim(20, Duration::from_millis(1))),

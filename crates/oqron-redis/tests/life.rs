@@ -217,6 +217,7 @@ async fn a_lease_that_runs_out_is_a_stall_and_an_at_most_once_job_is_lost() {
         let turn = Turn {
             worker: &worker,
             topic: &bench.topic,
+            line: 0,
             request,
             settlements: &[],
             claim: Some(claim),

@@ -94,6 +94,7 @@ async fn a_fail_over_in_order_is_followed_and_the_new_master_is_young() {
     let turn = Turn {
         worker: &worker,
         topic: &bench.topic,
+        line: 0,
         request: 2,
         settlements: &[],
         claim: Some(claim(2, Duration::from_secs(30))),

@@ -1,7 +1,8 @@
 //! The task of one topic: it owns the slots, starts what is claimed, and settles what has ended.
 //!
-//! One turn is under way at a time. What ends meanwhile goes into the next one, and each asks for exactly the slots
-//! that are free: no added latency when little happens, full batches under load.
+//! What ends while a turn is under way goes into the next one, and each asks for exactly the slots that are free: no added
+//! latency when little happens, full batches under load. When half of all slots have ended meanwhile, they do not wait for
+//! the answer but go on a second line, so that backend and handlers work at the same time (docs/decisions/0009-two-lines.md).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,7 +16,6 @@ use tracing::{debug, error, info, warn};
 
 use crate::Error;
 use crate::attempt::{Attempt, TopicShared};
-use crate::backoff::Backoff;
 use crate::demand::Demand;
 use crate::heart::ToHeart;
 use crate::inbox::{Inbox, Inboxes};
@@ -24,7 +24,7 @@ use crate::lookout::Lookout;
 use crate::report::Report;
 use crate::runner::{Ended, Runner};
 use crate::sweeper::Completions;
-use crate::turn::{Line, Offered, Request, Said, fill};
+use crate::turn::{Lines, Offered, Post, Request, Said, Sent, fill};
 use crate::ward::News;
 
 /// Hooks under way at most; over that no job is claimed.
@@ -32,6 +32,9 @@ const HOOKS_MAX: usize = 1_000;
 
 /// How often quick jobs are waited for before a turn is sent.
 const GATHER_ROUNDS: usize = 8;
+
+/// With fewer slots, half of them are not worth a turn of their own.
+const SPLIT_FROM: u32 = 8;
 
 /// How far the runtime is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,10 +71,8 @@ pub(crate) struct TopicTask {
     hooks: JoinSet<()>,
     /// To be settled, oldest first.
     ended: VecDeque<Ended>,
-    line: Line,
-    request: Option<(Arc<Request>, Vec<Offered>)>,
+    lines: Lines,
     last_number: u64,
-    backoff: Backoff,
 }
 
 impl TopicTask {
@@ -82,10 +83,12 @@ impl TopicTask {
             jobs: JoinSet::new(),
             hooks: JoinSet::new(),
             ended: VecDeque::new(),
-            line: Line::Free,
-            request: None,
+            lines: Lines::new(Post {
+                backend: Arc::clone(&parts.backend),
+                shared: Arc::clone(&parts.shared),
+                answer_time: parts.answer_time,
+            }),
             last_number: 0,
-            backoff: Backoff::default(),
             parts,
         }
     }
@@ -93,10 +96,14 @@ impl TopicTask {
     /// Works until the runtime drains and all is settled, or the runtime abandons what is left.
     pub(crate) async fn run(mut self) -> Result<(), Error> {
         loop {
-            if self.line.is_free() && !self.ended.is_empty() {
-                self.gather().await?;
+            while self.lines.can_send() {
+                if self.lines.are_free() {
+                    self.gather().await?;
+                }
+                if !self.begin_turn() {
+                    break;
+                }
             }
-            self.begin_turn();
             let phase = *self.parts.phase.borrow_and_update();
             match phase {
                 Phase::Draining if self.has_drained() => return Ok(()),
@@ -117,10 +124,10 @@ impl TopicTask {
                     self.collect(joined).await?;
                     self.collect_all().await?;
                 }
-                said = self.line.next() => match said {
-                    Said::Answer(Ok(turned)) => self.answered(turned).await?,
-                    Said::Answer(Err(problem)) => self.back_off(&problem),
-                    Said::SendAgain => self.send(),
+                said = self.lines.next() => match said {
+                    Said::Answer { sent, turned, failures } => self.answered(sent, turned, failures).await?,
+                    Said::Problem { problem, failures } => self.failed(&problem, failures),
+                    Said::SentAgain => {}
                 },
                 () = self.parts.inbox.woken() => self.demand.woken(),
                 // The other end is held by `parts`, so it cannot go.
@@ -136,14 +143,28 @@ impl TopicTask {
     }
 
     fn has_drained(&self) -> bool {
-        self.jobs.is_empty() && self.ended.is_empty() && self.hooks.is_empty() && self.line.is_free()
+        self.jobs.is_empty() && self.ended.is_empty() && self.hooks.is_empty() && self.lines.are_free()
     }
 
     /// Slots that nothing takes. Everything that is claimed and not settled takes one, so the leases of a topic are never
     /// more than its concurrency, and a heartbeat always holds all of them.
     fn free(&self) -> u32 {
         let taken = u32::try_from(self.jobs.len() + self.ended.len()).unwrap_or(u32::MAX);
+        let taken = taken.saturating_add(self.lines.claimed());
         self.parts.shared.options.concurrency.saturating_sub(taken)
+    }
+
+    /// Settlements in one turn at most.
+    fn share(&self) -> usize {
+        let concurrency = self.parts.shared.options.concurrency as usize;
+        match self.has_second_line() {
+            true => concurrency.div_ceil(2),
+            false => concurrency,
+        }
+    }
+
+    fn has_second_line(&self) -> bool {
+        self.parts.shared.options.concurrency >= SPLIT_FROM
     }
 
     /// Jobs that may be claimed now.
@@ -152,22 +173,28 @@ impl TopicTask {
         if !self.is_working() || is_missed || *self.paused.borrow() || self.hooks.len() >= HOOKS_MAX {
             return 0;
         }
-        self.demand.allowed(self.free(), now)
+        // The throttle counts what is answered.
+        let claimed = self.lines.claimed();
+        let allowed = self.demand.allowed(self.free().saturating_add(claimed), now);
+        allowed.saturating_sub(claimed)
     }
 
-    /// Sends a turn if the line is free and there is a reason for one.
-    fn begin_turn(&mut self) {
-        if !self.line.is_free() {
-            return;
-        }
+    /// Sends a turn if there is a reason for one, and says whether it did. While another is under way, only many settlements
+    /// are one.
+    fn begin_turn(&mut self) -> bool {
         let now = Instant::now();
         let max = self.claimable(now);
         let asks = self.demand.is_due(now, self.parts.inboxes.has_channel()) && max > 0;
         let passes_on = self.demand.owes_wakeup() && max == 0;
-        if self.ended.is_empty() && !asks && !passes_on {
-            return;
+        let is_wanted = match self.lines.are_free() {
+            true => !self.ended.is_empty() || asks || passes_on,
+            false => self.has_second_line() && self.ended.len() >= self.share(),
+        };
+        if !is_wanted {
+            return false;
         }
-        let (settlements, offered) = fill(&mut self.ended);
+        let share = self.share();
+        let (settlements, offered) = fill(&mut self.ended, share);
         let options = &self.parts.shared.options;
         let (lease_ttl, delivery, max_stalls) = (options.lock_ttl, options.delivery, options.max_stalls);
         // Slots of what has ended are still taken in `max`: they are free once it is on its way.
@@ -186,27 +213,11 @@ impl TopicTask {
             claim,
             first_sent: now,
         };
-        self.request = Some((Arc::new(request), offered));
-        self.send();
+        self.lines.send(request, offered);
+        true
     }
 
-    /// Sends the request, for the first time or again.
-    fn send(&mut self) {
-        let Some((request, _)) = &self.request else {
-            self.line = Line::Free;
-            return;
-        };
-        self.line.send(
-            Arc::clone(&self.parts.backend),
-            Arc::clone(&self.parts.shared),
-            Arc::clone(request),
-            self.parts.answer_time,
-        );
-    }
-
-    fn back_off(&mut self, problem: &oqron_core::Error) {
-        let pause = self.backoff.next();
-        let failures = self.backoff.failures();
+    fn failed(&self, problem: &oqron_core::Error, failures: u32) {
         let topic = &self.parts.shared.topic;
         if !problem.is_transient() {
             error!(
@@ -216,37 +227,35 @@ impl TopicTask {
         } else if failures % 10 == 1 {
             warn!(%topic, %problem, failures, "could not settle and claim; trying on, nothing is lost");
         }
-        self.line = Line::BackingOff(Instant::now() + pause);
     }
 
-    async fn answered(&mut self, turned: Turned) -> Result<(), Error> {
-        self.line = Line::Free;
-        let Some((request, offered)) = self.request.take() else {
-            return Ok(());
-        };
+    async fn answered(&mut self, sent: Sent, turned: Turned, failures: u32) -> Result<(), Error> {
+        let Sent { request, offered, .. } = sent;
         let topic = &self.parts.shared.topic;
-        if self.backoff.failures() > 0 {
-            info!(%topic, failures = self.backoff.failures(), "the backend answers again");
-            self.backoff.reset();
+        if failures > 0 {
+            info!(%topic, failures, "the backend answers again");
         }
         let now = Instant::now();
         self.demand.answered(&turned, request.claim.is_some(), now);
-        if turned.leased
-            && request
-                .claim
-                .is_some_and(|claim| turned.leases.len() < claim.max as usize)
-        {
+        let claimed = turned.leases.len();
+        let is_short = request.claim.is_some_and(|claim| claimed < claim.max as usize);
+        if turned.leased && is_short {
             self.parts.lookout.call();
         }
         let fence = fence_at(request.first_sent, self.parts.shared.options.lock_ttl);
         let begin = |lease: Lease| Attempt::new(Arc::clone(&self.parts.shared), lease, now, fence);
         let begun: Vec<_> = turned.leases.into_iter().map(begin).collect();
 
-        // The heart has the leases before their handlers run, and with them the number of the request.
-        let added = begun.iter().map(|(attempt, _)| Arc::clone(attempt)).collect();
-        let gone = offered.iter().map(|offered| offered.attempt.token).collect();
-        self.tell_heart(request.number, added, gone).await?;
-
+        // The heart hears of the leases, and with them of the request, right behind the start of their handlers: nothing is
+        // awaited between, and what ends is told later.
+        let news = News {
+            topic: self.parts.number,
+            through: self.processed(),
+            added: begun.iter().map(|(attempt, _)| Arc::clone(attempt)).collect(),
+            gone: offered.iter().map(|offered| offered.attempt.token).collect(),
+        };
+        let heart = self.parts.heart.clone();
+        let to_heart = heart.reserve().await.map_err(|_| heart_is_gone())?;
         for (attempt, payload) in begun {
             if !self.is_working() {
                 self.give_back(attempt, "its worker shuts down");
@@ -256,7 +265,13 @@ impl TopicTask {
                 self.parts.runner.start(&mut self.jobs, attempt, payload);
             }
         }
+        to_heart.send(ToHeart::News(news));
         self.settled(&request, offered, &turned.settled);
+        if claimed > 0 && !is_short && self.free() > 0 {
+            // The other line's claim came up short, and perhaps before this one, with which the backend took the worker for
+            // one that waits for nothing.
+            self.demand.wake();
+        }
         Ok(())
     }
 
@@ -306,7 +321,7 @@ impl TopicTask {
     /// first of a batch of quick jobs would take a round trip for itself, and turns would be half as full.
     async fn gather(&mut self) -> Result<(), Error> {
         for _ in 0..GATHER_ROUNDS {
-            if self.jobs.is_empty() {
+            if self.ended.is_empty() || self.jobs.is_empty() || self.ended.len() >= self.share() {
                 break;
             }
             // To the end of the runtime's queue, behind the jobs; when there is nothing in it, this is microseconds.
@@ -338,32 +353,20 @@ impl TopicTask {
             return Ok(());
         }
         // The lease is known to be lost: nobody would take an outcome.
-        self.tell_heart(self.processed(), Vec::new(), vec![ended.attempt.token])
-            .await
-    }
-
-    /// The last request whose answer has been processed.
-    fn processed(&self) -> u64 {
-        self.last_number - u64::from(self.request.is_some())
-    }
-
-    async fn tell_heart(
-        &mut self,
-        through: u64,
-        added: Vec<Arc<Attempt>>,
-        gone: Vec<oqron_core::Token>,
-    ) -> Result<(), Error> {
         let news = News {
             topic: self.parts.number,
-            through,
-            added,
-            gone,
+            through: self.processed(),
+            added: Vec::new(),
+            gone: vec![ended.attempt.token],
         };
         let sent = self.parts.heart.send(ToHeart::News(news)).await;
-        sent.map_err(|_| Error::Broken {
-            part: "the heart",
-            problem: "it hears nothing".into(),
-        })
+        sent.map_err(|_| heart_is_gone())
+    }
+
+    /// The last request up to which all answers have been processed.
+    fn processed(&self) -> u64 {
+        let under_way = self.lines.sent().map(|sent| sent.request.number).min();
+        under_way.map_or(self.last_number, |first| first - 1)
     }
 
     /// When there is something to do though nothing happens; `None` while only an event can change that.
@@ -380,7 +383,7 @@ impl TopicTask {
 
     /// Aborts what still runs. Blocking code cannot be aborted; all of it is left to its lease.
     fn abandon(&mut self) {
-        let unsettled = self.ended.len() + self.request.as_ref().map_or(0, |(_, offered)| offered.len());
+        let unsettled = self.ended.len() + self.lines.sent().map(|sent| sent.offered.len()).sum::<usize>();
         if !self.jobs.is_empty() || unsettled > 0 {
             warn!(
                 topic = %self.parts.shared.topic, running = self.jobs.len(), unsettled,
@@ -388,5 +391,12 @@ impl TopicTask {
                  shutdown's grace"
             );
         }
+    }
+}
+
+fn heart_is_gone() -> Error {
+    Error::Broken {
+        part: "the heart",
+        problem: "it hears nothing".into(),
     }
 }

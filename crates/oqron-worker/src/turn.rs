@@ -1,19 +1,27 @@
-//! One request of a topic: sent again as it is until it is answered, because its reply may be lost after its effect.
+//! The requests of a topic: each is sent again as it is until it is answered, because its reply may be lost after its effect.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use oqron_core::limits::TURN_JOBS_MAX;
 use oqron_core::{Claim, Consume, Error, Outcome, Settlement, Turn, Turned};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::attempt::{Attempt, TopicShared};
+use crate::backoff::Backoff;
 use crate::hooks::After;
 use crate::runner::Ended;
 
-/// Bytes of results in one turn, unless a single one has more.
-const RESULT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of results in one turn, unless a single one has more. Each line can hold so many.
+const RESULT_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Requests of a topic that are under way at most: while the backend works on one, what another brought is run.
+const LINES: u8 = 2;
 
 /// What is sent, and what is to be done with the answer.
 pub(crate) struct Request {
@@ -30,49 +38,152 @@ pub(crate) struct Offered {
     pub(crate) after: Option<After>,
 }
 
-/// The line to the backend: at most one request is under way.
-pub(crate) enum Line {
-    Free,
+/// A request that is not answered yet.
+pub(crate) struct Sent {
+    pub(crate) request: Arc<Request>,
+    pub(crate) offered: Vec<Offered>,
+    state: State,
+}
+
+enum State {
     UnderWay(BoxFuture<'static, Result<Turned, Error>>),
-    BackingOff(Instant),
+    BackingOff(Pin<Box<Sleep>>),
 }
 
-/// What the line has to say.
+/// What a line has to say.
 pub(crate) enum Said {
-    Answer(Result<Turned, Error>),
-    /// The pause after a failure is over.
-    SendAgain,
+    /// To what was sent, after so many failures.
+    Answer {
+        sent: Sent,
+        turned: Turned,
+        failures: u32,
+    },
+    /// So many failures without an answer between them.
+    Problem { problem: Error, failures: u32 },
+    /// The pause after a failure is over, and the request is under way again.
+    SentAgain,
 }
 
-impl Line {
-    pub(crate) fn is_free(&self) -> bool {
-        matches!(self, Self::Free)
-    }
+/// How requests are sent.
+pub(crate) struct Post {
+    pub(crate) backend: Arc<dyn Consume>,
+    pub(crate) shared: Arc<TopicShared>,
+    /// A turn without an answer is repeated after it.
+    pub(crate) answer_time: Duration,
+}
 
-    /// # Cancel safety
-    /// Yes: the request goes on.
-    pub(crate) async fn next(&mut self) -> Said {
-        match self {
-            Self::Free => std::future::pending().await,
-            Self::UnderWay(answer) => Said::Answer(answer.await),
-            Self::BackingOff(until) => {
-                sleep_until(*until).await;
-                Said::SendAgain
-            }
+/// The lines to the backend: on each at most one request is under way.
+pub(crate) struct Lines {
+    post: Post,
+    lines: [Option<Sent>; LINES as usize],
+    backoff: Backoff,
+}
+
+impl Lines {
+    pub(crate) fn new(post: Post) -> Self {
+        Self {
+            post,
+            lines: Default::default(),
+            backoff: Backoff::default(),
         }
     }
 
-    pub(crate) fn send(
-        &mut self,
-        backend: Arc<dyn Consume>,
-        shared: Arc<TopicShared>,
-        request: Arc<Request>,
-        answer_time: Duration,
-    ) {
-        *self = Self::UnderWay(Box::pin(async move {
+    pub(crate) fn sent(&self) -> impl Iterator<Item = &Sent> {
+        self.lines.iter().flatten()
+    }
+
+    /// Nothing is waiting for an answer.
+    pub(crate) fn are_free(&self) -> bool {
+        self.sent().next().is_none()
+    }
+
+    /// Another request can be sent. While one is repeated after a failure, none is.
+    pub(crate) fn can_send(&self) -> bool {
+        self.lines.iter().any(Option::is_none)
+            && !self.sent().any(|sent| matches!(sent.state, State::BackingOff(_)))
+    }
+
+    /// Jobs that the requests under way may bring.
+    pub(crate) fn claimed(&self) -> u32 {
+        self.sent()
+            .filter_map(|sent| sent.request.claim)
+            .map(|claim| claim.max)
+            .sum()
+    }
+
+    /// Sends a request on a line that is free.
+    pub(crate) fn send(&mut self, request: Request, offered: Vec<Offered>) {
+        let free = (0..LINES).find(|line| self.lines[usize::from(*line)].is_none());
+        let line = free.expect("the caller asks first whether it can send");
+        let request = Arc::new(request);
+        let state = self.post.send(line, &request);
+        self.lines[usize::from(line)] = Some(Sent {
+            request,
+            offered,
+            state,
+        });
+    }
+
+    /// The next thing that a line has to say; never, if nothing is under way. What failed is sent again after a pause.
+    ///
+    /// # Cancel safety
+    /// Yes: the requests go on.
+    pub(crate) async fn next(&mut self) -> Said {
+        poll_fn(|cx| {
+            for line in 0..LINES {
+                if let Poll::Ready(said) = self.poll(line, cx) {
+                    return Poll::Ready(said);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn poll(&mut self, line: u8, cx: &mut task::Context<'_>) -> Poll<Said> {
+        let Some(mut sent) = self.lines[usize::from(line)].take() else {
+            return Poll::Pending;
+        };
+        let said = match &mut sent.state {
+            State::UnderWay(answer) => match answer.as_mut().poll(cx) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Ok(turned)) => {
+                    let failures = self.backoff.failures();
+                    self.backoff.reset();
+                    return Poll::Ready(Said::Answer {
+                        sent,
+                        turned,
+                        failures,
+                    });
+                }
+                Poll::Ready(Err(problem)) => {
+                    let pause = self.backoff.next();
+                    sent.state = State::BackingOff(Box::pin(sleep(pause)));
+                    Poll::Ready(Said::Problem {
+                        problem,
+                        failures: self.backoff.failures(),
+                    })
+                }
+            },
+            State::BackingOff(pause) => pause.as_mut().poll(cx).map(|()| {
+                sent.state = self.post.send(line, &sent.request);
+                Said::SentAgain
+            }),
+        };
+        self.lines[usize::from(line)] = Some(sent);
+        said
+    }
+}
+
+impl Post {
+    fn send(&self, line: u8, request: &Arc<Request>) -> State {
+        let (backend, shared) = (Arc::clone(&self.backend), Arc::clone(&self.shared));
+        let (request, answer_time) = (Arc::clone(request), self.answer_time);
+        State::UnderWay(Box::pin(async move {
             let turn = Turn {
                 worker: &shared.worker,
                 topic: &shared.topic,
+                line,
                 request: request.number,
                 settlements: &request.settlements,
                 claim: request.claim,
@@ -95,15 +206,15 @@ impl Line {
                 });
             }
             Ok(turned)
-        }));
+        }))
     }
 }
 
-/// Takes as much of what has ended as fits into one request, oldest first.
-pub(crate) fn fill(ended: &mut std::collections::VecDeque<Ended>) -> (Vec<Settlement>, Vec<Offered>) {
+/// Takes as much of what has ended as fits into one request, oldest first, and at most so many.
+pub(crate) fn fill(ended: &mut VecDeque<Ended>, most: usize) -> (Vec<Settlement>, Vec<Offered>) {
     let mut bytes = 0;
     let (mut settlements, mut offered) = (Vec::new(), Vec::new());
-    while settlements.len() < TURN_JOBS_MAX
+    while settlements.len() < TURN_JOBS_MAX.min(most)
         && let Some(next) = ended.front()
     {
         if let Some(Outcome::Complete(result)) = &next.outcome {

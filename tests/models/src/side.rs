@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use oqron_core::{
-    AbsentLease, Claim, Codec, Delivery, FailureKind, Heartbeat, Held, JobFailure, JobId, JobRef, JobState,
-    Lease, ListQuery, LockName, LogLine, NewJob, Outcome, Presence, Progress, Retention, Settled, Settlement,
-    Start, Timestamp, Token, TopicName, Turn, Turned, WorkerId, WorkerInfo,
+    AbsentLease, Claim, Codec, Delivery, FailureKind, Heartbeat, Held, JobFailure, JobId, JobRecord, JobRef,
+    JobState, Lease, ListQuery, LockName, LogLine, NewJob, Outcome, Presence, Progress, Retention, Settled,
+    Settlement, Start, Timestamp, Token, TopicName, Turn, Turned, WorkerId, WorkerInfo,
 };
 use oqron_testing::conformance::Handles;
 use proptest::sample::Index;
 
-use crate::step::{End, Ended, Job, Kept, Step, Terms, WORKERS};
+use crate::step::{End, Ended, Job, Kept, LINES, Step, Terms, WORKERS};
 
 /// Longer than a test, for leases, delays and locks.
 const LONG: Duration = Duration::from_secs(3600);
@@ -37,11 +37,17 @@ pub(crate) struct Member {
     leases: Vec<Lease>,
     /// Leases whose settlement was accepted, and how often the job had had no record by then.
     accepted: HashMap<usize, usize>,
-    /// The last turn, and which of its verdicts are unsure.
-    last: (Vec<Settlement>, Option<Claim>, Vec<bool>),
-    /// It said goodbye after it, and sends nothing of before: some backends have forgotten its requests.
-    has_left: bool,
+    /// The last turn of each line. Who says goodbye sends nothing of before: some backends have forgotten its requests.
+    last: [Option<LastTurn>; LINES],
     presence: Option<Box<dyn Presence>>,
+}
+
+struct LastTurn {
+    request: u64,
+    settlements: Vec<Settlement>,
+    claim: Option<Claim>,
+    /// Which of its verdicts are unsure.
+    unsure: Vec<bool>,
 }
 
 impl Side {
@@ -51,8 +57,7 @@ impl Side {
             request: 0,
             leases: Vec::new(),
             accepted: HashMap::new(),
-            last: (Vec::new(), None, Vec::new()),
-            has_left: false,
+            last: Default::default(),
             presence: None,
         };
         Self {
@@ -81,10 +86,11 @@ impl Side {
             }
             Step::Turn {
                 worker,
+                line,
                 settle,
                 claim,
-            } => self.turn(*worker, settle, *claim).await,
-            Step::RepeatTurn { worker } => self.repeat(*worker).await,
+            } => self.turn(*worker, *line, settle, *claim).await,
+            Step::RepeatTurn { worker, line } => self.repeat(*worker, *line).await,
             Step::Heartbeat {
                 worker,
                 listed,
@@ -99,7 +105,7 @@ impl Side {
             Step::Die { worker } => format!("{}", self.crew[*worker].presence.take().is_some()),
             Step::Leave { worker } => match self.crew[*worker].presence.take() {
                 Some(presence) => {
-                    self.crew[*worker].has_left = true;
+                    self.crew[*worker].last = Default::default();
                     format!("{:?}", presence.leave().await.is_ok())
                 }
                 None => String::new(),
@@ -151,7 +157,13 @@ impl Side {
         }
     }
 
-    async fn turn(&mut self, worker: usize, settle: &[(Index, End)], terms: Option<Terms>) -> String {
+    async fn turn(
+        &mut self,
+        worker: usize,
+        line: usize,
+        settle: &[(Index, End)],
+        terms: Option<Terms>,
+    ) -> String {
         let ttl = self.next_ttl();
         let member = &mut self.crew[worker];
         let (picks, ends): (Vec<Index>, Vec<End>) = settle.iter().copied().unzip();
@@ -173,36 +185,40 @@ impl Side {
             max_stalls: terms.max_stalls,
         });
         member.request += 1;
-        let turned = send(&self.handles, &self.topic, member, &settlements, claim).await;
-        let mut unsure = Vec::new();
+        let mut last = LastTurn {
+            request: member.request,
+            settlements,
+            claim,
+            unsure: Vec::new(),
+        };
+        let turned = send(&self.handles, &self.topic, member, line, &last).await;
         for (lease, settled) in leases.into_iter().zip(&turned.settled) {
             let gone = self.gone.get(&member.leases[lease].id).copied().unwrap_or(0);
-            unsure.push(member.accepted.get(&lease).is_some_and(|before| *before != gone));
+            last.unsure
+                .push(member.accepted.get(&lease).is_some_and(|before| *before != gone));
             if *settled == Settled::Accepted {
                 member.accepted.entry(lease).or_insert(gone);
             }
         }
         let told = format!(
             "{:?} {:?} more {} paused {}",
-            verdicts(&turned, &unsure),
+            verdicts(&turned, &last.unsure),
             lease_texts(&turned),
             turned.more,
             turned.paused
         );
-        member.last = (settlements, claim, unsure);
-        member.has_left = false;
+        member.last[line] = Some(last);
         member.leases.extend(turned.leases);
         told
     }
 
-    async fn repeat(&mut self, worker: usize) -> String {
+    async fn repeat(&mut self, worker: usize, line: usize) -> String {
         let member = &self.crew[worker];
-        if member.request == 0 || member.has_left {
+        let Some(last) = &member.last[line] else {
             return String::new();
-        }
-        let (settlements, claim, unsure) = &member.last;
-        let turned = send(&self.handles, &self.topic, member, settlements, *claim).await;
-        format!("{:?} {:?}", verdicts(&turned, unsure), lease_texts(&turned))
+        };
+        let turned = send(&self.handles, &self.topic, member, line, last).await;
+        format!("{:?} {:?}", verdicts(&turned, &last.unsure), lease_texts(&turned))
     }
 
     async fn heartbeat(&mut self, worker: usize, listed: &[Index], knows_last: bool) -> String {
@@ -255,16 +271,22 @@ impl Side {
                 after: None,
                 limit,
             };
-            let mut ids = Vec::new();
+            let mut jobs = Vec::new();
             loop {
                 let page = self.handles.operate.list(&query).await.unwrap();
                 assert!(page.jobs.len() <= limit as usize);
-                ids.extend(page.jobs.into_iter().map(|record| record.id.to_string()));
+                let named = |record: JobRecord| (record.finished_at, record.id.to_string());
+                jobs.extend(page.jobs.into_iter().map(named));
                 query.after = page.next;
                 if query.after.is_none() {
                     break;
                 }
             }
+            // Ends within one millisecond, as those of one turn, have no order.
+            for same in jobs.chunk_by_mut(|one, next| one.0.is_some() && one.0 == next.0) {
+                same.sort();
+            }
+            let mut ids: Vec<String> = jobs.into_iter().map(|(_, id)| id).collect();
             // These stand in the order of times, which may be the same or not.
             if matches!(state, JobState::Scheduled | JobState::Active) {
                 ids.sort();
@@ -297,22 +319,17 @@ impl Side {
     }
 }
 
-async fn send(
-    handles: &Handles,
-    topic: &TopicName,
-    member: &Member,
-    settlements: &[Settlement],
-    claim: Option<Claim>,
-) -> Turned {
+async fn send(handles: &Handles, topic: &TopicName, member: &Member, line: usize, sent: &LastTurn) -> Turned {
     let turn = Turn {
         worker: &member.id,
         topic,
-        request: member.request,
-        settlements,
-        claim,
+        line: line as u8,
+        request: sent.request,
+        settlements: &sent.settlements,
+        claim: sent.claim,
     };
     let turned = handles.consume.turn(&turn).await.unwrap();
-    assert_eq!(turned.settled.len(), settlements.len());
+    assert_eq!(turned.settled.len(), sent.settlements.len());
     turned
 }
 

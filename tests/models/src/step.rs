@@ -10,6 +10,7 @@ use proptest::sample::Index;
 pub(crate) const IDS: usize = 7;
 pub(crate) const WORKERS: usize = 3;
 pub(crate) const LOCKS: usize = 2;
+pub(crate) const LINES: usize = 2;
 
 /// What can be done.
 #[derive(Clone, Debug)]
@@ -19,12 +20,14 @@ pub enum Step {
     /// Settle and claim.
     Turn {
         worker: usize,
+        line: usize,
         settle: Vec<(Index, End)>,
         claim: Option<Terms>,
     },
-    /// The last request of the worker again, as after a lost reply.
+    /// The last request of the worker's line again, as after a lost reply.
     RepeatTurn {
         worker: usize,
+        line: usize,
     },
     Heartbeat {
         worker: usize,
@@ -124,9 +127,9 @@ impl Step {
         let indices = || prop::collection::vec(any::<Index>(), 0..5);
         prop_oneof![
             5 => prop::collection::vec(job(), 1..4).prop_map(Self::Add),
-            8 => (worker(), prop::collection::vec((any::<Index>(), end()), 0..4), prop::option::weighted(0.8, terms()))
-                .prop_map(|(worker, settle, claim)| Self::Turn { worker, settle, claim }),
-            1 => worker().prop_map(|worker| Self::RepeatTurn { worker }),
+            8 => (worker(), line(), prop::collection::vec((any::<Index>(), end()), 0..4), prop::option::weighted(0.8, terms()))
+                .prop_map(|(worker, line, settle, claim)| Self::Turn { worker, line, settle, claim }),
+            1 => (worker(), line()).prop_map(|(worker, line)| Self::RepeatTurn { worker, line }),
             2 => (worker(), indices(), any::<bool>())
                 .prop_map(|(worker, listed, knows_last)| Self::Heartbeat { worker, listed, knows_last }),
             2 => worker().prop_map(|worker| Self::Join { worker }),
@@ -149,6 +152,10 @@ impl Step {
         ]
         .boxed()
     }
+}
+
+fn line() -> impl Strategy<Value = usize> {
+    0..LINES
 }
 
 fn worker() -> impl Strategy<Value = usize> {

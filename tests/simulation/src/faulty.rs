@@ -56,6 +56,7 @@ impl Locks for FaultyConsume {
 struct SentTurn {
     worker: WorkerId,
     topic: TopicName,
+    line: u8,
     request: u64,
     settlements: Vec<Settlement>,
     claim: Option<oqron_core::Claim>,
@@ -91,6 +92,7 @@ impl Consume for FaultyConsume {
         let sent = SentTurn {
             worker: turn.worker.clone(),
             topic: turn.topic.clone(),
+            line: turn.line,
             request: turn.request,
             settlements: turn.settlements.to_vec(),
             claim: turn.claim,
@@ -99,6 +101,7 @@ impl Consume for FaultyConsume {
             let turn = Turn {
                 worker: &sent.worker,
                 topic: &sent.topic,
+                line: sent.line,
                 request: sent.request,
                 settlements: &sent.settlements,
                 claim: sent.claim,

@@ -215,6 +215,7 @@ async fn work(consume: PgConsume, counted: Arc<Counted>, worker: WorkerId) {
         let turn = Turn {
             worker: &worker,
             topic: &topic,
+            line: 0,
             request,
             settlements: &settlements,
             claim: Some(claim),

@@ -118,6 +118,7 @@ async fn turn(consume: &PgConsume, worker: &WorkerId, request: u64, max: u32) ->
     let turn = Turn {
         worker,
         topic: &topic,
+        line: 0,
         request,
         settlements: &[],
         claim: Some(claim),

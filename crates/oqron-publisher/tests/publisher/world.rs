@@ -90,6 +90,7 @@ impl World {
         let turn = Turn {
             worker,
             topic: &topic(),
+            line: 0,
             request,
             settlements,
             claim,

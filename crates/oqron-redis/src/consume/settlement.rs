@@ -1,11 +1,14 @@
 //! Settlements and reports as `lua/turn.lua` and `lua/report.lua` read them, big-endian:
 //!
 //! ```text
-//! head    kind 1 · token 6 · delay in ms 6
+//! token   6
+//! head    kind 1 · [delay in ms 6 · [report]]
 //! body    complete: format 2 · bytes     retry, fail: length 4 · JSON of the failure · its message
 //!         release, cancel: the reason
 //! report  length 4 · JSON of the progress · log lines in JSON, one a line; empty if there is nothing new
 //! ```
+//!
+//! What is in brackets is left out where there is nothing to say, so that most heads are one byte.
 
 use std::time::Duration;
 
@@ -63,14 +66,16 @@ pub(super) fn push_settlement(call: &mut Call, settlement: &Settlement) -> Resul
         }
     };
     let delay = u64::try_from(millis(delay)).unwrap_or(0).min(DELAY_MS_MAX);
-    let mut head = Vec::with_capacity(13);
-    head.push(kind);
-    head.extend_from_slice(&token_bytes(settlement.token));
-    head.extend_from_slice(&delay.to_be_bytes()[2..]);
+    let report = report(settlement.progress.as_ref(), &settlement.logs)?;
+    let mut head = vec![kind];
+    if delay > 0 || !report.is_empty() {
+        head.extend_from_slice(&delay.to_be_bytes()[2..]);
+        head.extend_from_slice(&report);
+    }
     call.push(settlement.id.as_str());
+    call.push(&token_bytes(settlement.token)[..]);
     call.push(head);
     call.push(body);
-    call.push(report(settlement.progress.as_ref(), &settlement.logs)?);
     Ok(())
 }
 

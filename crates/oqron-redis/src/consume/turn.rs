@@ -47,6 +47,7 @@ pub(super) async fn turn(server: &Server, turn: &Turn<'_>) -> Result<Turned, Err
         .arg(server.keys.worker_channels())
         .arg(turn.topic.as_str())
         .arg(turn.worker.as_str())
+        .arg(turn.line)
         .arg(turn.request)
         .arg(max)
         .arg(ttl)

@@ -13,7 +13,7 @@ return {
   call('ZCARD', topic .. ':due'),
   call('ZCARD', topic .. ':wait'),
   active,
-  call('ZCARD', topic .. ':ended:3'),
+  call('ZCARD', topic .. ':done') + call('ZCARD', topic .. ':ended:3'),
   call('ZCARD', topic .. ':ended:4'),
   call('ZCARD', topic .. ':ended:5'),
   call('HGET', topic, 'paused') == '1' and 1 or 0,

@@ -11,8 +11,7 @@ local ARGUMENTS, LEASE = 5, 3
 local held = ':lease:' .. worker
 local worker_field = string.char(#worker) .. worker
 
-check_steps()
-check_sorted_sets(held)
+check_steps(held)
 local ids, verdicts, listed, renewed = {}, {}, {}, 0
 local count = (#ARGV - ARGUMENTS) / LEASE
 for i = 1, count do

@@ -39,12 +39,35 @@ local function rank_after(key)
   return low
 end
 
+local function entries_of(key)
+  local from = rank_after(key)
+  return call(newest_first and 'ZREVRANGE' or 'ZRANGE', key, from, from + limit, 'WITHSCORES')
+end
+
+-- The first of two lists together, both with the newest first.
+local function merged(one, other)
+  local both, a, b = {}, 1, 1
+  while #both < (limit + 1) * 2 and (one[a] or other[b]) do
+    local score, other_score = tonumber(one[a + 1]), tonumber(other[b + 1])
+    local one_is_next = one[a]
+      and (not other[b] or score > other_score or (score == other_score and one[a] > other[b]))
+    local list, at = other, b
+    if one_is_next then
+      list, at, a = one, a, a + 2
+    else
+      b = b + 2
+    end
+    both[#both + 1], both[#both + 2] = list[at], list[at + 1]
+  end
+  return both
+end
+
 -- Up to limit + 1 entries: member, score.
 local function entries()
-  if state ~= 2 then
-    local key = topic .. KEY[state]
-    local from = rank_after(key)
-    return call(newest_first and 'ZREVRANGE' or 'ZRANGE', key, from, from + limit, 'WITHSCORES')
+  if state == COMPLETED then
+    return merged(entries_of(topic .. ':done'), entries_of(topic .. ':ended:3'))
+  elseif state ~= ACTIVE then
+    return entries_of(topic .. KEY[state])
   end
   -- A page of active jobs reads all of them, which is what the workers can hold at the same time.
   local all = {}

@@ -1,5 +1,5 @@
 -- oqron:operate:purge
--- Removes jobs that are in one state, the oldest first.
+-- Removes jobs that are in one state, the oldest first, in steps.
 --
 -- KEYS[1]  the topic
 -- ARGV     state (not 2), how many at most
@@ -10,10 +10,16 @@ local state, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local STEP, BYTES_MAX = 64, 33554432
 local ID_AT = { [0] = 10, [1] = 7, [3] = 1, [4] = 1, [5] = 1 }
 local KEY = { [0] = ':due', [1] = ':wait', [3] = ':ended:3', [4] = ':ended:4', [5] = ':ended:5' }
+local key = KEY[state]
 check_steps()
 local removed, bytes = 0, 0
 while removed < limit and bytes < BYTES_MAX do
-  local members = call('ZRANGE', topic .. KEY[state], 0, math.min(STEP, limit - removed) - 1)
+  if state == COMPLETED then
+    local own = call('ZRANGE', topic .. ':ended:3', 0, 0, 'WITHSCORES')[2]
+    local default = call('ZRANGE', topic .. ':done', 0, 0, 'WITHSCORES')[2]
+    key = default and (not own or tonumber(default) < tonumber(own)) and ':done' or ':ended:3'
+  end
+  local members = call('ZRANGE', topic .. key, 0, math.min(STEP, limit - removed) - 1)
   if #members == 0 then
     break
   end
@@ -41,7 +47,7 @@ while removed < limit and bytes < BYTES_MAX do
     else
       forget(id, 0)
     end
-    note('ZREM', KEY[state], members[i])
+    note('ZREM', key, members[i])
     note('ZREM', ':expire', id)
   end
   flush()

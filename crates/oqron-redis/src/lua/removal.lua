@@ -4,6 +4,7 @@
 local function remove(id, r)
   note('ZREM', ':wait', wait_member(r, id))
   note('ZREM', ':due', due_member(r, id))
+  note('ZREM', ':done', id)
   note('ZREM', ':ended:3', id)
   note('ZREM', ':ended:4', id)
   note('ZREM', ':ended:5', id)

@@ -25,11 +25,13 @@ local PENDING, ACTIVE, COMPLETED, FAILED, CANCELLED = 1, 2, 3, 4, 5
 local CANCEL_REQUESTED, SETTLED, AT_MOST_ONCE = 1, 2, 4
 local NO_AGE, NO_COUNT = 281474976710655, 4294967295
 -- 24 hours and 10,000, as in oqron_core::Retention.
-local DEFAULT_RETENTION = pack('>I6I4', 86400000, 10000)
+local DEFAULT_RETENTION_US, DEFAULT_KEEP = 86400000000, 10000
+local DEFAULT_RETENTION = pack('>I6I4', DEFAULT_RETENTION_US / 1000, DEFAULT_KEEP)
 local DEFAULT_WINDOW, USER_WINDOW_VALUE = pack('>I6', 60000), pack('>I6', 86400000)
 -- Flags of the immutable part, see job.rs.
 local HAS_START, HAS_PRIORITY, HAS_RETENTION, HAS_WINDOW, USER_WINDOW = 1, 4, 8, 16, 32
 local JOB_BYTES = 15
+local default_rest = DEFAULT_RETENTION .. DEFAULT_WINDOW .. '\0\0\0'
 
 local function has(flags, flag)
   return bit.band(flags, flag) ~= 0
@@ -59,7 +61,7 @@ local function first_run(record)
   end
   local flags = byte(record, 13)
   if flags == 0 then
-    return sub(record, 7, 12) .. DEFAULT_RETENTION .. DEFAULT_WINDOW .. '\0\0\0' .. sub(record, 1, 12)
+    return sub(record, 7, 12) .. default_rest .. sub(record, 1, 12)
   end
   local at = 14
   local run_at, retention, priority = sub(record, 7, 12), DEFAULT_RETENTION, '\0\0\0'

@@ -7,6 +7,8 @@ local TIMELINE_EVENTS_MAX, LOG_LINES_MAX = 50, 100
 
 local pending, order = {}, {}
 local timelines, ended_ids, keep, expiries = {}, {}, nil, {}
+-- What the topic says of it, where the caller has read that.
+local kept_count = nil
 -- Ends of one call are a microsecond apart, which keeps their order.
 local end_us = now_us
 -- Jobs that this call put back to waiting.
@@ -19,6 +21,7 @@ local function into(command, suffix)
   if not list then
     list = {}
     pending[name] = list
+    fields[suffix] = nil
     order[#order + 1] = { command, suffix, list }
   end
   return list
@@ -73,7 +76,9 @@ end
 -- The record goes; the id stays remembered until `remember`, the end of its window.
 local function forget(id, remember)
   for _, suffix in ipairs({ ':job', ':run', ':result', ':error', ':timeline', ':log', ':progress' }) do
-    note('HDEL', suffix, id)
+    if fields[suffix] ~= 0 then
+      note('HDEL', suffix, id)
+    end
   end
   timelines[id] = nil
   if remember > now then
@@ -198,8 +203,9 @@ local function flush()
       many(write[1], topic .. write[2], write[3])
     end
   end
-  if keep then
+  if keep and tostring(keep) ~= kept_count then
     call('HSET', topic, 'keep', keep)
+    kept_count = tostring(keep)
   end
   if #ended_ids > 0 and call('EXISTS', topic .. ':watch') == 1 then
     local watched = fetch('ZMSCORE', topic .. ':watch', ended_ids)
@@ -213,7 +219,19 @@ local function flush()
   pending, order, timelines, ended_ids, keep = {}, {}, {}, {}, nil
 end
 
-local function check_steps()
-  check_sorted_sets(':wait', ':due', ':leases', ':ended:3', ':ended:4', ':ended:5', ':expire', ':seen', ':wake', ':watch')
-  check_hashes('', ':job', ':run', ':result', ':error', ':timeline', ':log', ':progress')
+-- Hashes that many topics have none of.
+local SELDOM = { ':result', ':error', ':timeline', ':log', ':progress' }
+
+-- What a step may write, and one more set of the caller's.
+local function check_steps(set)
+  check_sorted_sets(':wait', ':due', ':leases', ':done', ':ended:3', ':ended:4', ':ended:5', ':expire', ':seen', ':wake',
+    ':watch', set)
+  check_hashes('', ':job', ':run')
+  local keys = {}
+  for i, suffix in ipairs(SELDOM) do
+    keys[i], fields[suffix] = topic .. suffix, 0
+  end
+  if call('EXISTS', unpack(keys)) > 0 then
+    check_hashes(unpack(SELDOM))
+  end
 end

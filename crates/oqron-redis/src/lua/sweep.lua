@@ -11,18 +11,31 @@ check_steps()
 check_hashes(':turn')
 
 local keep_count = tonumber(call('HGET', topic, 'keep') or NO_COUNT) or NO_COUNT
--- Those over their age come first in :expire, so the first ones are over either limit.
+-- Those over their age expire first, so the first ones are over either limit.
 local total = call('ZCOUNT', topic .. ':expire', '-inf', now_us)
+  + call('ZCOUNT', topic .. ':done', '-inf', now_us - DEFAULT_RETENTION_US)
 if keep_count < NO_COUNT then
-  total = math.max(total, call('ZCARD', topic .. ':expire') - keep_count)
+  total = math.max(total, call('ZCARD', topic .. ':expire') + call('ZCARD', topic .. ':done') - keep_count)
 end
-local ids = total > 0 and call('ZRANGE', topic .. ':expire', 0, math.min(total, limit) - 1) or {}
+local count = math.min(total, limit)
+local ids = {}
+if count > 0 then
+  local own = call('ZRANGE', topic .. ':expire', 0, count - 1, 'WITHSCORES')
+  local default = call('ZRANGE', topic .. ':done', 0, count - 1, 'WITHSCORES')
+  local a, b = 1, 1
+  while #ids < count and (own[a] or default[b]) do
+    if own[a] and (not default[b] or tonumber(own[a + 1]) <= tonumber(default[b + 1]) + DEFAULT_RETENTION_US) then
+      ids[#ids + 1], a = own[a], a + 2
+    else
+      ids[#ids + 1], b = default[b], b + 2
+    end
+  end
+end
 local runs = fetch('HMGET', topic .. ':run', ids)
 for i, id in ipairs(ids) do
-  for state = 3, 5 do
-    note('ZREM', ':ended:' .. state, id)
+  for _, suffix in ipairs({ ':done', ':ended:3', ':ended:5', ':expire' }) do
+    note('ZREM', suffix, id)
   end
-  note('ZREM', ':expire', id)
   local r = parse_run(runs[i])
   forget(id, r and r.created + r.window or 0)
 end

@@ -10,16 +10,17 @@
 -- :due      zset   seq (6 bytes) priority (3) id   run_at, ms
 -- :leases   zset   worker                       a time before which none of its leases ends, ms
 -- :lease:W  set    id                           the jobs that worker W holds
--- :ended:S  zset   id                           µs of the end; S is the number of the final state
--- :expire   zset   id                           end of the retention, µs
+-- :done     zset   id                           µs of the end, of completed jobs with the default retention
+-- :ended:S  zset   id                           µs of the end, of all others; S is the number of the final state
+-- :expire   zset   id                           end of the retention, µs, of jobs in :ended:3 and :ended:5
 -- :seen     zset   id                           ids of removed jobs, remembered until, ms
 -- :wake     zset   worker                       waiters; the score says when each was told to come, ms
 -- :waited   string                              written by adds that wait for replicas; gone after a minute
 -- :watch    zset   id                           somebody waits for its end; until, ms
--- :turn     hash   worker                       its last request and the answer
+-- :turn     hash   line:worker                  the line's last request and the answer
 -- :result :error :timeline :log :progress       hashes by id, for the jobs that have them
 local call, pack, unpack_from = redis.call, struct.pack, struct.unpack
-local sub, byte = string.sub, string.byte
+local sub, byte, find = string.sub, string.byte, string.find
 local topic = KEYS[1]
 
 local clock = call('TIME')
@@ -73,8 +74,11 @@ local function check_sorted_sets(...)
   call('ZINTERCARD', #keys, unpack(keys))
 end
 
+-- How many fields each hash has, where it was checked.
+local fields = {}
+
 local function check_hashes(...)
   for _, suffix in ipairs({ ... }) do
-    call('HLEN', topic .. suffix)
+    fields[suffix] = call('HLEN', topic .. suffix)
   end
 end

@@ -2,35 +2,45 @@
 -- Settles what has ended and claims what is free, in one step.
 --
 -- KEYS[1]  the topic
--- ARGV     channel prefix of workers, topic name, worker, request, jobs to claim (-1: no claim), lease_ttl in ms, flags of
---          the lease (0 or AT_MOST_ONCE), max_stalls; then for each settlement: id, head (kind 1 byte, token 6, delay in
---          ms 6), body, report (see settlement.rs)
+-- ARGV     channel prefix of workers, topic name, worker, line, request, jobs to claim (-1: no claim), lease_ttl in ms, flags
+--          of the lease (0 or AT_MOST_ONCE), max_stalls; then for each settlement: id, token (6 bytes), head, body (see
+--          settlement.rs)
 -- Returns  verdicts (a letter each: A accepted, L lease lost), ms until the next event or -1, 1 if jobs are left waiting for a
 --          larger claim, 1 if the topic is paused for the claim, 1 if there are leases for a claim to know of, leases (see
 --          lease.rs)
 -- Keeps    one owner a job: what is active is in the :lease:W of its worker, under a token that no other claim had; a run
 --          is written over only by the holder of its token, or after its lease has ended. It goes on when the server is
 --          out of memory: it is what frees memory.
-local channels, name, worker, request = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local claim_max, lease_ttl, lease_flags, max_stalls = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local ARGUMENTS, SETTLEMENT = 8, 4
+local channels, name, worker, request = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[5])
+local claim_max, lease_ttl, lease_flags, max_stalls = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local line = ARGV[4] .. ':' .. worker
+local ARGUMENTS, SETTLEMENT = 9, 4
 local CLAIM_BYTES_MAX, CLAIM_STEP, RECLAIM_WORKERS_MAX, JOBS_MAX = 16777216, 128, 100, 1000
 local COMPLETE, RETRY, FAIL, SNOOZE, RELEASE, CANCEL = 1, 2, 3, 4, 5, 6
 local held = ':lease:' .. worker
 local worker_field = string.char(#worker) .. worker
 
-check_steps()
-check_sorted_sets(held)
-local counters = call('HMGET', topic, 'token', 'paused')
+check_steps(held)
+local counters = call('HMGET', topic, 'token', 'paused', 'keep')
 local token, paused = tonumber(counters[1] or 0), counters[2] == '1'
-local last = call('HGET', topic .. ':turn', worker)
+kept_count = counters[3]
+local last = call('HGET', topic .. ':turn', line)
 if not token then
   return redis.error_reply('OQRONCORRUPT token of ' .. topic .. ' is no number')
 end
 
+local lengths = {}
+
 local function add_lease(leases, id, record, token6, counts)
+  -- Jobs of a topic often have the same length.
+  local key = #record * 256 + #id
+  local packed = lengths[key]
+  if not packed then
+    packed = pack('>BI4', #id, #record)
+    lengths[key] = packed
+  end
   local n = #leases
-  leases[n + 1], leases[n + 2], leases[n + 3], leases[n + 4] = pack('>BI4', #id, #record) .. id, record, token6, counts
+  leases[n + 1], leases[n + 2], leases[n + 3], leases[n + 4], leases[n + 5] = packed, id, record, token6, counts
 end
 
 local function settle_otherwise(id, r, kind, delay, body)
@@ -59,6 +69,8 @@ end
 
 -- A small result stands behind the run, which saves a field of :result.
 local INLINE_BYTES_MAX = 256
+-- Kind and delay; behind them stands a report, if there is one.
+local HEAD_BYTES = 7
 
 local function settle()
   local count = (#ARGV - ARGUMENTS) / SETTLEMENT
@@ -70,12 +82,12 @@ local function settle()
     ids[i] = ARGV[ARGUMENTS + (i - 1) * SETTLEMENT + 1]
   end
   local runs = fetch('HMGET', topic .. ':run', ids)
-  local gone, save_runs = into('SREM', held), into('HSET', ':run')
-  local ends, expires = into('ZADD', ':ended:3'), into('ZADD', ':expire')
+  local beginnings = {}
+  local gone, save_runs, done = into('SREM', held), into('HSET', ':run'), into('ZADD', ':done')
   for i = 1, count do
     local at = ARGUMENTS + (i - 1) * SETTLEMENT
-    local id, head, run = ids[i], ARGV[at + 2], runs[i]
-    if not run or sub(run, 9, 14) ~= sub(head, 2, 7) or sub(run, WORKER_AT, WORKER_AT + #worker) ~= worker_field then
+    local id, token6, head, run = ids[i], ARGV[at + 2], ARGV[at + 3], runs[i]
+    if not run or find(run, token6, 9, true) ~= 9 or find(run, worker_field, WORKER_AT, true) ~= WORKER_AT then
       verdicts[i] = 'L'
     elseif seen[id] then
       verdicts[i] = 'A'
@@ -85,36 +97,43 @@ local function settle()
       verdicts[i] = 'A'
       seen[id] = true
       gone[#gone + 1] = id
-      local kind, report = byte(head, 1), ARGV[at + 4]
-      if report ~= '' then
-        keep_report(id, report)
+      local kind = byte(head, 1)
+      if #head > HEAD_BYTES then
+        keep_report(id, sub(head, HEAD_BYTES + 1))
       end
-      local retention = kind == COMPLETE and expiry(sub(run, 51, 60))
-      if retention and retention.keeps then
+      local is_default = kind == COMPLETE and find(run, DEFAULT_RETENTION, 51, true) == 51
+      local own = kind == COMPLETE and not is_default and expiry(sub(run, 51, 60))
+      if is_default or (own and own.keeps) then
         -- The hot path: finish() without parsing and packing.
-        local result = ARGV[at + 3]
+        local result, flags = ARGV[at + 4], byte(run, 2)
         end_us = end_us + 1
-        local n = #ends
-        ends[n + 1], ends[n + 2] = end_us, id
-        n = #expires
-        expires[n + 1], expires[n + 2] = end_us + retention.after_us, id
-        ended_ids[#ended_ids + 1] = id
-        keep = retention.max_count
-        run = '\3' .. string.char(bit.bor(byte(run, 2), SETTLED)) .. now6 .. sub(run, 9)
-        if #result <= INLINE_BYTES_MAX then
-          run = run .. result
+        if is_default then
+          local n = #done
+          done[n + 1], done[n + 2] = end_us, id
         else
-          note('HSET', ':result', id, result)
+          note('ZADD', ':ended:3', end_us, id)
+          note('ZADD', ':expire', end_us + own.after_us, id)
         end
-        n = #save_runs
-        save_runs[n + 1], save_runs[n + 2] = id, run
+        keep = own and own.max_count or DEFAULT_KEEP
+        ended_ids[#ended_ids + 1] = id
+        if #result > INLINE_BYTES_MAX then
+          note('HSET', ':result', id, result)
+          result = ''
+        end
+        local beginning = beginnings[flags]
+        if not beginning then
+          beginning = string.char(COMPLETED, bit.bor(flags, SETTLED)) .. now6
+          beginnings[flags] = beginning
+        end
+        local n = #save_runs
+        save_runs[n + 1], save_runs[n + 2] = id, beginning .. sub(run, 9) .. result
       else
         local r = parse_run(run)
         r.flags = bit.bor(r.flags, SETTLED)
         if kind == COMPLETE then
           finish(id, r, COMPLETED)
         else
-          settle_otherwise(id, r, kind, (unpack_from('>I6', head, 8)), ARGV[at + 3])
+          settle_otherwise(id, r, kind, #head > 1 and unpack_from('>I6', head, 2) or 0, ARGV[at + 4])
         end
       end
     end
@@ -192,8 +211,10 @@ local function claim()
   local lease = now6 .. pack('>I6I6', request, expires)
   local stalls4, first_counts = pack('>I4', max_stalls), pack('>I4I4', 1, 0)
   local state = string.char(ACTIVE, lease_flags) .. string.rep('\0', 6)
+  local first_lease = lease .. first_counts .. stalls4
   while taken < claim_max and bytes < CLAIM_BYTES_MAX do
-    local popped = call('ZPOPMIN', topic .. ':wait', math.min(claim_max - taken, CLAIM_STEP))
+    local asked = math.min(claim_max - taken, CLAIM_STEP)
+    local popped = call('ZPOPMIN', topic .. ':wait', asked)
     local count = #popped / 2
     if count == 0 then
       break
@@ -208,7 +229,8 @@ local function claim()
       local id, record, run, counts = ids[i], records[i], runs[i], nil
       token = token + 1
       local token6 = pack('>I6', token)
-      local rest = first_run(record)
+      local has_defaults = record and #record >= JOB_BYTES and byte(record, 13) == 0
+      local rest = has_defaults or first_run(record)
       if run and #run < RUN_BYTES then
         run = nil
       end
@@ -224,7 +246,13 @@ local function claim()
           counts = first_counts
         end
         n = n + 1
-        save_runs[n * 2 - 1], save_runs[n * 2] = id, state .. token6 .. lease .. counts .. stalls4 .. rest .. worker_field
+        save_runs[n * 2 - 1] = id
+        if run or not has_defaults then
+          save_runs[n * 2] = state .. token6 .. lease .. counts .. stalls4 .. rest .. worker_field
+        else
+          -- The hot path: first_run() as a part of the whole.
+          save_runs[n * 2] = state .. token6 .. first_lease .. sub(record, 7, 12) .. default_rest .. sub(record, 1, 12) .. worker_field
+        end
         taken_ids[n] = id
         bytes = bytes + #record
         add_lease(leases, id, record, token6, counts)
@@ -233,6 +261,9 @@ local function claim()
     taken = taken + n
     many('HSET', topic .. ':run', save_runs)
     many('SADD', topic .. held, taken_ids)
+    if count < asked then
+      break
+    end
   end
   flush()
   if taken > 0 then
@@ -281,7 +312,7 @@ else
       leases, taken = claim()
     end
   end
-  call('HSET', topic .. ':turn', worker, pack('>I6', request) .. now6 .. verdicts)
+  call('HSET', topic .. ':turn', line, pack('>I6', request) .. now6 .. verdicts)
   if token > token_before then
     call('HSET', topic, 'token', token)
   end

@@ -78,6 +78,7 @@ impl Bench {
             .turn(&Turn {
                 worker: &worker_id(worker),
                 topic: &self.topic,
+                line: 0,
                 request,
                 settlements,
                 claim: max.map(|max| claim(max, Duration::from_secs(30))),

@@ -22,6 +22,7 @@ pub(super) async fn turn(handle: &Handle, turn: &Turn<'_>) -> Result<Turned, Err
         namespace: handle.namespace.clone(),
         topic: turn.topic.clone(),
         worker: turn.worker.clone(),
+        line: turn.line,
         number: i64::try_from(turn.request).map_err(|_| Error::Invalid {
             what: "request",
             problem: format!("{} is too large; requests are numbered from 1", turn.request),
@@ -39,6 +40,7 @@ pub(super) struct Request {
     namespace: Namespace,
     topic: TopicName,
     pub(super) worker: WorkerId,
+    line: u8,
     pub(super) number: i64,
     settlements: Vec<Settlement>,
     claim: Option<Claim>,
@@ -47,7 +49,7 @@ pub(super) struct Request {
 fn take_turn(step: &Step<'_>, request: &Request) -> Result<Turned, Failed> {
     let topic = step.topic(&request.namespace, &request.topic)?;
     note_seen(step, topic.namespace, &request.worker, NOTE_TURNS_EVERY_MS)?;
-    let last = last_request(step, &topic, &request.worker)?;
+    let last = last_request(step, &topic, request)?;
     let mut turned = Turned::default();
     match last {
         Some((number, verdicts)) if number == request.number => {
@@ -108,13 +110,14 @@ fn act(step: &Step<'_>, topic: &Topic, request: &Request, turned: &mut Turned) -
     Ok(())
 }
 
-fn last_request(step: &Step<'_>, topic: &Topic, worker: &WorkerId) -> Result<Option<(i64, Vec<u8>)>, Failed> {
+fn last_request(step: &Step<'_>, topic: &Topic, request: &Request) -> Result<Option<(i64, Vec<u8>)>, Failed> {
     Ok(step
         .connection
-        .prepare_cached("SELECT request, verdicts FROM turns WHERE topic = ?1 AND worker = ?2")?
-        .query_row(params![topic.number, worker.as_str()], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+        .prepare_cached("SELECT request, verdicts FROM turns WHERE topic = ?1 AND worker = ?2 AND line = ?3")?
+        .query_row(
+            params![topic.number, request.worker.as_str(), request.line],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
         .optional()?)
 }
 
@@ -128,6 +131,7 @@ fn remember(step: &Step<'_>, topic: &Topic, request: &Request, settled: &[Settle
         .execute(params![
             topic.number,
             request.worker.as_str(),
+            request.line,
             request.number,
             verdicts,
             step.now.wall.as_millis(),

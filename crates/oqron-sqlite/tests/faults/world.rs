@@ -141,6 +141,7 @@ impl Worker<'_> {
         let turn = Turn {
             worker: &self.id,
             topic: &self.world.topic,
+            line: 0,
             request: self.request,
             settlements,
             claim,

@@ -261,6 +261,8 @@ macro_rules! __conformance_cases {
                 a_repeated_turn_omits_leases_that_are_no_longer_held
                 a_turn_sent_twice_at_once_is_one_turn
                 requests_are_counted_for_each_worker_and_topic
+                lines_have_no_order_between_them
+                each_line_repeats_its_own_last_request
                 a_settlement_in_a_later_turn_is_accepted_again
             ]
             wakeups: [

@@ -97,6 +97,7 @@ pub async fn a_turn_over_a_limit_is_refused(bench: Bench) {
         let turn = Turn {
             worker: &worker.id,
             topic: &bench.topic,
+            line: 0,
             request: 1,
             settlements,
             claim,

@@ -194,6 +194,51 @@ pub async fn requests_are_counted_for_each_worker_and_topic(bench: Bench) {
     assert_eq!(other.counts().await.active, 1);
 }
 
+/// A request that was sent first can arrive second.
+pub async fn lines_have_no_order_between_them(bench: Bench) {
+    bench.add_numbered(3).await;
+    let mut worker = bench.worker("one");
+    let held = worker.claim_one().await;
+    (worker.line, worker.request) = (1, 3);
+    assert_eq!(ids(&worker.repeat(&[], Some(for_long(1))).await.leases), ["0001"]);
+    (worker.line, worker.request) = (0, 2);
+    let late = worker
+        .repeat(&[settlement(&held, done())], Some(for_long(1)))
+        .await;
+    assert_eq!(late.settled, [Settled::Accepted]);
+    assert_eq!(ids(&late.leases), ["0002"]);
+    let counts = bench.counts().await;
+    assert_eq!((counts.completed, counts.active), (1, 2));
+}
+
+/// Whatever the other has sent since.
+pub async fn each_line_repeats_its_own_last_request(bench: Bench) {
+    bench.add_numbered(4).await;
+    let mut worker = bench.worker("one");
+    let held = worker.claim(2).await;
+    let settled: Vec<_> = held.iter().map(|lease| settlement(lease, done())).collect();
+    let mut answers = Vec::new();
+    for (line, settled) in (0..).zip(&settled) {
+        worker.line = line;
+        answers.push(
+            worker
+                .turn(std::slice::from_ref(settled), Some(for_long(1)))
+                .await,
+        );
+    }
+    let last = worker.request;
+    for (line, settled) in (0..).zip(&settled) {
+        (worker.line, worker.request) = (line, last - 1 + u64::from(line));
+        let again = worker
+            .repeat(std::slice::from_ref(settled), Some(for_long(1)))
+            .await;
+        assert_eq!(again.settled, [Settled::Accepted]);
+        assert_eq!(again.leases, answers[usize::from(line)].leases);
+    }
+    let counts = bench.counts().await;
+    assert_eq!((counts.completed, counts.active), (2, 2));
+}
+
 /// Not only the last state of a job: the turn that ended before is a success again.
 pub async fn a_settlement_in_a_later_turn_is_accepted_again(bench: Bench) {
     bench.add("a").await;

@@ -15,6 +15,8 @@ pub struct BenchWorker {
     bench: Bench,
     /// Who it is.
     pub id: WorkerId,
+    /// The line on which it sends.
+    pub line: u8,
     /// The number of its last request.
     pub request: u64,
 }
@@ -24,6 +26,7 @@ impl BenchWorker {
         Self {
             bench,
             id: WorkerId::generate(label),
+            line: 0,
             request: 0,
         }
     }
@@ -50,6 +53,7 @@ impl BenchWorker {
         let turn = Turn {
             worker: &self.id,
             topic: &self.bench.topic,
+            line: self.line,
             request: self.request,
             settlements,
             claim,

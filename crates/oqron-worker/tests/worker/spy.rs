@@ -1,7 +1,7 @@
 //! A backend in front of the real one: it counts calls, loses replies, and goes away when it is told to.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +26,10 @@ pub(crate) struct Watch {
     pub(crate) is_silent: AtomicBool,
     /// So many turns take effect, and their answers are lost.
     pub(crate) turn_replies_to_lose: AtomicU32,
+    /// Each turn takes so many milliseconds before it reaches the backend.
+    pub(crate) turn_takes_ms: AtomicU64,
+    /// Over which lines turns came.
+    lines: Mutex<BTreeSet<u8>>,
     /// A presence breaks.
     pub(crate) break_presence: Notify,
     joins: AtomicU32,
@@ -36,6 +40,10 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) fn calls(&self, method: &str) -> u32 {
         self.calls.lock().unwrap().get(method).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn lines(&self) -> Vec<u8> {
+        self.lines.lock().unwrap().iter().copied().collect()
     }
 
     /// From now on the presences of before are silent.
@@ -110,6 +118,9 @@ impl Consume for Spy {
 
     async fn turn(&self, turn: &Turn<'_>) -> Result<Turned, Error> {
         self.watch.call("turn").await?;
+        self.watch.lines.lock().unwrap().insert(turn.line);
+        let takes = self.watch.turn_takes_ms.load(Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(takes)).await;
         let turned = self.inner.turn(turn).await?;
         let lose = |left: u32| left.checked_sub(1);
         let replies = &self.watch.turn_replies_to_lose;

@@ -1,3 +1,4 @@
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use oqron_worker::{Context, Worker};
@@ -60,6 +61,33 @@ async fn finished_records_are_swept_after_every_few_thousand_completions() {
     worker.stop().await;
 }
 
+/// Over which lines the turns came that ran so many jobs, while each turn took ten milliseconds.
+async fn lines_of(worker: Worker<u32, u32>, jobs: u32) -> Vec<u8> {
+    let world = World::new().await;
+    world.watch.turn_takes_ms.store(10, Ordering::SeqCst);
+    let mut added = Vec::new();
+    for number in 0..jobs {
+        added.push(world.add(number).await);
+    }
+    let worker = world.start(worker).await;
+    for job in &added {
+        world.ended(job).await;
+    }
+    worker.stop().await;
+    world.watch.lines()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_line_is_taken_when_half_of_the_slots_have_ended_during_a_turn() {
+    assert_eq!(lines_of(quick().concurrency(100), 1_000).await, [0, 1]);
+    assert_eq!(lines_of(quick().concurrency(7), 100).await, [0]);
+    let one_by_one = Worker::new(JOBS, async |ctx: Context<u32>| {
+        sleep(Duration::from_millis(100 + u64::from(*ctx.data() % 100) * 7)).await;
+        Ok(1)
+    });
+    assert_eq!(lines_of(one_by_one.concurrency(100), 1_000).await, [0]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn under_load_turns_are_full_batches() {
     let slow = Worker::new(JOBS, async |_: Context<u32>| {
@@ -74,8 +102,9 @@ async fn under_load_turns_are_full_batches() {
         }
         let worker = world.start(worker.concurrency(100)).await;
         world.ended(&last.unwrap()).await;
+        // Half batches on two lines.
         let turns = world.watch.calls("turn");
-        assert!(turns <= 30, "{turns} turns for 2,000 jobs, 100 at a time");
+        assert!(turns <= 50, "{turns} turns for 2,000 jobs, 100 at a time");
         worker.stop().await;
     }
 }

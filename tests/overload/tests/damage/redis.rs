@@ -21,8 +21,8 @@ const HASHES: [&str; 7] = [
     ":log",
     ":progress",
 ];
-const SETS: [&str; 8] = [
-    ":wait", ":due", ":ended:3", ":ended:4", ":ended:5", ":expire", ":seen", ":leases",
+const SETS: [&str; 9] = [
+    ":wait", ":due", ":done", ":ended:3", ":ended:4", ":ended:5", ":expire", ":seen", ":leases",
 ];
 
 pub(crate) struct RedisHand {

@@ -270,6 +270,7 @@ impl Hands {
         let turn = Turn {
             worker: &self.id,
             topic: &self.topic,
+            line: 0,
             request: self.request + 1,
             settlements,
             claim,

@@ -82,10 +82,11 @@ CREATE INDEX ids_until ON ids (topic, until);
 CREATE TABLE turns (
     topic INTEGER NOT NULL,
     worker TEXT NOT NULL,
+    line INTEGER NOT NULL,
     request INTEGER NOT NULL,
     verdicts BLOB NOT NULL,                   -- a byte for each settlement: 1 accepted, 0 lease lost
     at INTEGER NOT NULL,
-    PRIMARY KEY (topic, worker)
+    PRIMARY KEY (topic, worker, line)
 ) WITHOUT ROWID, STRICT;
 
 CREATE TABLE workers (

@@ -42,6 +42,7 @@ async fn what_two_processes_did_is_read_as_it_grows_and_passes_the_check() {
     let mut turn = Turn {
         worker: &worker,
         topic: &topic,
+        line: 0,
         request: 1,
         settlements: &[],
         claim: Some(claim),

@@ -48,6 +48,7 @@ impl World {
         let turn = Turn {
             worker,
             topic: &self.topic.clone(),
+            line: 0,
             request,
             settlements,
             claim: Some(Claim {

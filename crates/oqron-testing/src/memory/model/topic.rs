@@ -28,7 +28,7 @@ pub(in crate::memory) struct Topic {
     pub(super) max_count: Option<u32>,
     pub(super) paused: bool,
     /// The last turn of each worker, for its repetition.
-    pub(super) answered: HashMap<WorkerId, Answered>,
+    pub(super) answered: HashMap<(WorkerId, u8), Answered>,
     pub(super) waiters: VecDeque<Waiter>,
     pub(super) hints: Vec<Hint>,
 }

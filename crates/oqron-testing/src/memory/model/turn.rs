@@ -6,7 +6,7 @@ use oqron_core::{
 
 use super::{Model, Topic};
 
-/// What a worker's last turn was answered with.
+/// What a worker's last turn of a line was answered with.
 #[derive(Clone, Debug)]
 pub(super) struct Answered {
     request: u64,
@@ -29,17 +29,15 @@ impl Model {
 
 impl Topic {
     fn turn(&mut self, turn: &Turn<'_>, can_be_woken: bool, now: Timestamp) -> Turned {
-        let last_request = self
-            .answered
-            .get(turn.worker)
-            .map_or(0, |answered| answered.request);
+        let line = (turn.worker.clone(), turn.line);
+        let last_request = self.answered.get(&line).map_or(0, |answered| answered.request);
         let next_before = self.next_scheduled();
         if turn.request > last_request {
             let answered = self.answer(turn, now);
-            self.answered.insert(turn.worker.clone(), answered);
+            self.answered.insert(line.clone(), answered);
         }
         let mut turned = Turned::default();
-        match self.answered.get(turn.worker) {
+        match self.answered.get(&line) {
             Some(answered) if answered.request == turn.request => {
                 turned.settled = answered.settled.clone();
                 turned.leases = self.still_held(turn, answered);
