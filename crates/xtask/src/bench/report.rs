@@ -15,6 +15,8 @@ pub(crate) struct Report<'a> {
     pub(crate) machine: &'a Machine,
     pub(crate) rounds: u32,
     pub(crate) took: Duration,
+    /// Where values are from that were not measured now.
+    pub(crate) earlier: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -36,6 +38,9 @@ impl Report<'_> {
             self.machine.shown(),
             self.machine.versions_shown(),
         );
+        if !self.earlier.is_empty() {
+            text += &(self.earlier.join(" ") + "\n\n");
+        }
         for backend in Backend::ALL {
             text += &table::of_backend(self.samples, backend);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Backend;
 
@@ -11,7 +11,7 @@ pub(crate) const OURS: &str = "Oqron";
 /// The source of bare scripts.
 pub(crate) const LIMIT: &str = "limit";
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sample {
     pub(crate) backend: Backend,
     pub(crate) source: String,
@@ -22,7 +22,7 @@ pub(crate) struct Sample {
 }
 
 /// Something that gave no value, and what it said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failure {
     pub(crate) backend: Backend,
     pub(crate) source: String,
@@ -30,7 +30,7 @@ pub(crate) struct Failure {
     pub(crate) round: u32,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Samples {
     pub(crate) values: Vec<Sample>,
     pub(crate) failures: Vec<Failure>,

@@ -1,0 +1,85 @@
+//! Values of a run before, to stand in the same tables: what takes long can be measured by itself.
+
+use std::{fs, path::Path};
+
+use serde::Deserialize;
+
+use super::sample::Samples;
+use crate::error::Error;
+
+/// What a run has written with `--json`.
+#[derive(Deserialize)]
+pub(crate) struct Earlier {
+    machine: Commit,
+    rounds: u32,
+    #[serde(flatten)]
+    samples: Samples,
+}
+
+#[derive(Deserialize)]
+struct Commit {
+    commit: String,
+}
+
+impl Earlier {
+    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
+        let text = fs::read_to_string(path).map_err(Error::io(format!("read {}", path.display())))?;
+        serde_json::from_str(&text).map_err(|error| {
+            Error::found(format!(
+                "{} is not what `cargo xtask bench --json` writes: {error}",
+                path.display()
+            ))
+        })
+    }
+
+    /// Adds its values, and says where they are from. What was measured now counts more than what was before.
+    pub(crate) fn add_to(self, samples: &mut Samples) -> String {
+        let measured_now: Vec<_> = samples
+            .values
+            .iter()
+            .map(|sample| (sample.backend, sample.source.clone(), sample.figure.clone()))
+            .collect();
+        let is_new = |sample: &super::sample::Sample| {
+            !measured_now.iter().any(|(backend, source, figure)| {
+                *backend == sample.backend && *source == sample.source && *figure == sample.figure
+            })
+        };
+        let before = samples.values.len();
+        samples
+            .values
+            .extend(self.samples.values.into_iter().filter(is_new));
+        samples.failures.extend(self.samples.failures);
+        format!(
+            "{} of the values are of {} rounds at commit {}.",
+            samples.values.len() - before,
+            self.rounds,
+            self.machine.commit
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::Backend;
+
+    fn earlier(figure: &str) -> Earlier {
+        let value = format!(
+            r#"{{"machine": {{"commit": "abc"}}, "rounds": 2, "seconds": 3, "failures": [], "values":
+               [{{"backend": "redis", "source": "Oqron", "figure": "{figure}", "unit": "", "round": 1, "value": 7.5}}]}}"#
+        );
+        serde_json::from_str(&value).unwrap()
+    }
+
+    #[test]
+    fn what_was_measured_now_is_not_replaced() {
+        let mut samples = Samples::default();
+        assert_eq!(
+            earlier("old").add_to(&mut samples),
+            "1 of the values are of 2 rounds at commit abc."
+        );
+        assert!(earlier("old").add_to(&mut samples).starts_with("0 of"));
+        assert!(earlier("other").add_to(&mut samples).starts_with("1 of"));
+        assert_eq!(samples.figures(Backend::Redis, "Oqron").len(), 2);
+    }
+}
