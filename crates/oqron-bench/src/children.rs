@@ -1,5 +1,6 @@
-//! Starts the processes of [`child`](crate::child), counts what they have done, and ends them.
+//! Starts the program `oqron-bench-process`, which is built apart with one backend, counts what it has done, and ends it.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -24,10 +25,11 @@ pub(crate) struct Process {
 impl Process {
     /// Starts one and waits until it is up.
     pub(crate) async fn start(
+        program: &Path,
         arguments: &[&str],
         variables: &[(&'static str, String)],
     ) -> Result<Self, Error> {
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut child = Command::new(program)
             .args(arguments)
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())

@@ -6,7 +6,7 @@
 //! - `worker`: what these processes run;
 //! - `measure`: everything else, in sections: `adds`, `drain`, `pickup`, `memory`, `idle`, `bytes`, `backlog`, `pinned`, `mixed`,
 //!   `processes`, `fsync`, `proof`, on what is in `bench`;
-//! - `child`, `children`: processes whose memory is their own, and who starts them; `recorded`: every call written down;
+//! - `children`: who starts the program `oqron-bench-process`, whose memory is its own; `recorded`: every call written down;
 //! - `figures`, `row`: percentiles, and one measured figure.
 
 #![allow(clippy::print_stdout, reason = "it prints what it measured")]
@@ -15,7 +15,6 @@ mod adds;
 mod backlog;
 mod bench;
 mod bytes;
-mod child;
 mod children;
 mod drain;
 mod error;
@@ -55,20 +54,13 @@ enum Task {
     Measure(measure::Options),
     /// The version of the SQLite that is compiled in
     SqliteVersion,
-    /// What the other tasks start: a worker configured by OQRON_*, whose jobs end when a line comes on its input
+    /// What `recovery` starts: a worker configured by OQRON_*, whose jobs end when a line comes on its input
     #[command(hide = true)]
     Worker,
-    /// The same: a worker that drains
-    #[command(hide = true)]
-    Drain { concurrency: u32 },
-    /// The same: a publisher
-    #[command(hide = true)]
-    Publish { jobs: u64 },
 }
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
-        // Not by a filter of the environment: its patterns are a megabyte that no measured process should carry.
         .with_max_level(tracing_subscriber::filter::LevelFilter::ERROR)
         .with_ansi(false)
         .with_writer(std::io::stderr)
@@ -101,8 +93,6 @@ async fn run(task: Task) -> Result<(), error::Error> {
             println!("{}", rusqlite::version());
             Ok(())
         }
-        Task::Drain { concurrency } => child::drain(concurrency).await,
-        Task::Publish { jobs } => child::publish(jobs).await,
         Task::Worker => worker::run().await,
     }
 }

@@ -1,6 +1,7 @@
 //! What is measured: sections, each of which belongs into a process and a database of its own, so that no section finds the
 //! memory or the rows of another.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -34,6 +35,9 @@ pub(crate) struct Options {
     /// How long the idle ones are watched
     #[arg(long, default_value = "2m", value_parser = humantime::parse_duration)]
     idle: Duration,
+    /// The program `oqron-bench-process`, built with the backend of the URL; the sections `memory` and `processes` start it
+    #[arg(long, value_name = "PATH")]
+    process: Option<PathBuf>,
     /// Print a JSON object a line
     #[arg(long)]
     lines: bool,
@@ -74,6 +78,10 @@ pub(crate) async fn run(options: &Options) -> Result<(), Error> {
         true => Printer::Lines,
         false => Printer::Text,
     };
+    // What is missing is said before anything is measured.
+    if options.only.iter().any(|section| section.starts_processes()) {
+        options.process()?;
+    }
     for section in &options.only {
         for row in section.measure(options).await? {
             printer.print(&row)?;
@@ -82,7 +90,25 @@ pub(crate) async fn run(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
+impl Options {
+    fn process(&self) -> Result<&Path, Error> {
+        let program = self.process.as_deref().filter(|path| path.is_file());
+        program.ok_or_else(|| {
+            Error::Found(
+                "the sections `memory` and `processes` start a program with one backend: build it by `cargo build --release \
+                 --package oqron-bench-process --features redis` (or postgres, or sqlite: the backend of the URL), and say \
+                 where it is by `--process PATH`"
+                    .into(),
+            )
+        })
+    }
+}
+
 impl Section {
+    fn starts_processes(self) -> bool {
+        matches!(self, Self::Memory | Self::Processes)
+    }
+
     async fn measure(self, options: &Options) -> Result<Vec<Row>, Error> {
         let bench = Bench::new(&options.url).await?;
         let kind = bench.config.url.kind();
@@ -90,14 +116,14 @@ impl Section {
             Self::Adds => adds::measure(&bench, options.jobs).await,
             Self::Drains => drain::measure(&bench, options.jobs).await,
             Self::Pickup => pickup::measure(&bench, options.samples).await,
-            Self::Memory => memory::measure(&bench, options.jobs / 2).await,
+            Self::Memory => memory::measure(&bench, options.process()?, options.jobs / 2).await,
             Self::IdleWorker => idle::worker(&bench, options.idle).await,
             Self::IdlePublisher => idle::publisher(&bench, options.idle).await,
             Self::Bytes => bytes::measure(&bench, options.jobs * 2).await,
             Self::Backlog => backlog::measure(&bench, options.jobs, options.backlog).await,
             Self::Pinned if kind == BackendKind::Postgres => pinned::measure(&bench, options.pinned).await,
             Self::Mixed => mixed::measure(&bench, options.jobs).await,
-            Self::Processes => processes::measure(&bench, options.jobs).await,
+            Self::Processes => processes::measure(&bench, options.process()?, options.jobs).await,
             Self::Fsync if kind == BackendKind::Sqlite => fsync::measure(bench.sqlite_path()?).await,
             Self::Proof => proof::measure(&bench, options.jobs / 10).await,
             Self::Pinned | Self::Fsync => Ok(Vec::new()),

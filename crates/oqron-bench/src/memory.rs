@@ -1,5 +1,7 @@
 //! What a process has in RAM after some work.
 
+use std::path::Path;
+
 use oqron::Retention;
 
 use crate::bench::{Bench, DRAIN, fill};
@@ -7,12 +9,12 @@ use crate::children::Process;
 use crate::error::Error;
 use crate::row::Row;
 
-pub(crate) async fn measure(bench: &Bench, jobs: u64) -> Result<Vec<Row>, Error> {
+pub(crate) async fn measure(bench: &Bench, program: &Path, jobs: u64) -> Result<Vec<Row>, Error> {
     let variables = bench.variables();
-    let mut publisher = Process::start(&["publish", "1000"], &variables).await?;
+    let mut publisher = Process::start(program, &["publish", "1000"], &variables).await?;
     let published = publisher.stop().await?;
     fill(&bench.queue(DRAIN), jobs, Retention::default()).await?;
-    let mut worker = Process::start(&["drain", "100"], &variables).await?;
+    let mut worker = Process::start(program, &["drain", "100"], &variables).await?;
     while worker.done_more().await? < jobs {}
     let worked = worker.stop().await?;
     Ok(vec![

@@ -1,5 +1,6 @@
 //! Several worker processes on one topic. They are up before the topic is resumed, so their start costs nothing.
 
+use std::path::Path;
 use std::time::Instant;
 
 use futures::future::{select_all, try_join_all};
@@ -13,7 +14,7 @@ use crate::row::Row;
 /// Of each process, whatever their number.
 const CONCURRENCY: &str = "25";
 
-pub(crate) async fn measure(bench: &Bench, jobs: u64) -> Result<Vec<Row>, Error> {
+pub(crate) async fn measure(bench: &Bench, program: &Path, jobs: u64) -> Result<Vec<Row>, Error> {
     let operator = oqron::operator(&bench.config).await?;
     let topic = TopicName::new(DRAIN)?;
     let mut rows = Vec::new();
@@ -21,7 +22,7 @@ pub(crate) async fn measure(bench: &Bench, jobs: u64) -> Result<Vec<Row>, Error>
         fill(&bench.queue(DRAIN), jobs, Retention::default()).await?;
         operator.pause(&topic).await?;
         let variables = bench.variables();
-        let starts = (0..count).map(|_| Process::start(&["drain", CONCURRENCY], &variables));
+        let starts = (0..count).map(|_| Process::start(program, &["drain", CONCURRENCY], &variables));
         let mut workers = try_join_all(starts).await?;
         let began = Instant::now();
         operator.resume(&topic).await?;

@@ -2,17 +2,20 @@
 //! servers.
 //!
 //! - `stage`: the servers, and a clean database for each process that measures;
-//! - `ours`, `peers`, `limits`, `service`: who is measured; `program`: how what they start is kept in bounds;
+//! - `ours`, `peers`, `limits`, `service`: who is measured; `process`: what some of ours start; `program`: how what they start is
+//!   kept in bounds;
 //! - `sample`: what was measured, over the rounds; `targets`: what is to be reached;
-//! - `table`, `plot`, `machine`, `report`: what comes out;
+//! - `earlier`: values of a run before; `table`, `plot`, `machine`, `report`: what comes out;
 //! - `recovery`: a command of its own.
 
+mod earlier;
 mod limits;
 mod machine;
 mod ours;
 mod peer_output;
 mod peers;
 mod plot;
+mod process;
 mod program;
 mod recovery;
 mod report;
@@ -28,8 +31,8 @@ use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::{
-    limits::Limits, machine::Machine, ours::Section, peers::Peers, report::Report, sample::Samples,
-    stage::Stage,
+    earlier::Earlier, limits::Limits, machine::Machine, ours::Section, peers::Peers, report::Report,
+    sample::Samples, stage::Stage,
 };
 use crate::{
     cargo::{Workspace, cargo},
@@ -66,6 +69,9 @@ pub(crate) struct Options {
     /// Measure bare reads and writes with redis-benchmark and pgbench
     #[arg(long)]
     limits: bool,
+    /// Show the values of an earlier run as well, out of the file that it wrote with --json; may be given several times
+    #[arg(long, value_name = "FILE")]
+    with: Vec<PathBuf>,
     /// Write every measured value to this file, as JSON
     #[arg(long)]
     json: Option<PathBuf>,
@@ -111,11 +117,14 @@ fn measure(options: &Options, workspace: &Workspace, interrupt: &Interrupt) -> R
         .limits
         .then(|| Limits::find(workspace, options.quick))
         .transpose()?;
+    let earlier = options.with.iter().map(|path| Earlier::read(path));
+    let earlier = earlier.collect::<Result<Vec<_>, _>>()?;
     build(workspace, interrupt)?;
     if let Some(peers) = &peers {
         peers.prepare(interrupt)?;
     }
     let stage = Stage::set(&backends, workspace, interrupt)?;
+    process::build(&sections, &backends, &stage, workspace, interrupt)?;
     let machine = Machine::look(&stage, workspace, peers.as_ref());
 
     let mut samples = Samples::default();
@@ -152,11 +161,13 @@ fn measure(options: &Options, workspace: &Workspace, interrupt: &Interrupt) -> R
         }
     }
     bar.finish_and_clear();
+    let earlier = earlier.into_iter().map(|run| run.add_to(&mut samples)).collect();
     let report = Report {
         samples: &samples,
         machine: &machine,
         rounds: options.rounds,
         took: bar.elapsed(),
+        earlier,
     };
     println!("{}", report.markdown());
     report.save(options.json.as_deref(), options.svg.as_deref())?;

@@ -119,6 +119,11 @@ impl Section {
         )
     }
 
+    /// Whether it starts the program of [`process`](super::process).
+    pub(crate) fn starts_processes(self) -> bool {
+        matches!(self, Self::Memory | Self::Processes)
+    }
+
     /// Whether it is measured there in each round.
     pub(crate) fn belongs_to(self, backend: Backend) -> bool {
         match self {
@@ -139,7 +144,10 @@ impl Section {
         interrupt: &Interrupt,
     ) -> Result<(), Error> {
         let url = stage.clean(backend)?;
-        let command = command(stage, sizes, self.name(), &url);
+        let mut command = command(stage, sizes, self.name(), &url);
+        if self.starts_processes() {
+            command.arg("--process").arg(stage.process(backend));
+        }
         let at_most = if self == Self::Pinned {
             sizes.pinned
         } else {

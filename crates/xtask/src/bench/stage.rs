@@ -11,8 +11,9 @@ use clap::ValueEnum;
 use oqron_testing::servers::{
     PostgresOptions, PostgresServer, RedisOptions, RedisServer, find_postgres, find_redis,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::process;
 use crate::{
     cargo::Workspace,
     error::Error,
@@ -21,7 +22,7 @@ use crate::{
     servers::{Server, install_missing},
 };
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Backend {
     /// Without persistence
@@ -56,7 +57,7 @@ pub(crate) struct Stage {
     everysec: Option<RedisServer>,
     postgres: Option<PostgresServer>,
     pub(crate) program: PathBuf,
-    /// For what programs print, and for SQLite files.
+    /// For what programs print, for SQLite files, and for programs that the next build would replace.
     pub(crate) folder: PathBuf,
 }
 
@@ -121,6 +122,12 @@ impl Stage {
                 Ok(format!("sqlite:{}", folder.join("jobs.db").display()))
             }
         }
+    }
+
+    /// Where the program stands that some sections start, with this backend alone.
+    pub(crate) fn process(&self, backend: Backend) -> PathBuf {
+        let name = format!("{}-{}", process::PACKAGE, process::feature(backend));
+        self.folder.join(name)
     }
 
     pub(crate) fn redis(&self, backend: Backend) -> Result<&RedisServer, Error> {
