@@ -352,7 +352,7 @@ impl Connection<'_> {
     }
 
     /// Two statements, each in a transaction of its own, the second without waiting for the first.
-    #[cfg(any(feature = "publish", feature = "consume"))]
+    #[cfg(feature = "consume")]
     pub(crate) async fn query_both(
         &self,
         (first, first_params): (&'static Statement, &[Param<'_>]),
