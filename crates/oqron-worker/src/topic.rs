@@ -34,7 +34,7 @@ const HOOKS_MAX: usize = 1_000;
 const GATHER_ROUNDS: usize = 8;
 
 /// With fewer slots, half of them are not worth a turn of their own.
-const SPLIT_FROM: u32 = 8;
+const SPLIT_FROM: u32 = 32;
 
 /// How far the runtime is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

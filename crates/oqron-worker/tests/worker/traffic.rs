@@ -80,7 +80,7 @@ async fn lines_of(worker: Worker<u32, u32>, jobs: u32) -> Vec<u8> {
 #[tokio::test(start_paused = true)]
 async fn a_second_line_is_taken_when_half_of_the_slots_have_ended_during_a_turn() {
     assert_eq!(lines_of(quick().concurrency(100), 1_000).await, [0, 1]);
-    assert_eq!(lines_of(quick().concurrency(7), 100).await, [0]);
+    assert_eq!(lines_of(quick().concurrency(31), 300).await, [0]);
     let one_by_one = Worker::new(JOBS, async |ctx: Context<u32>| {
         sleep(Duration::from_millis(100 + u64::from(*ctx.data() % 100) * 7)).await;
         Ok(1)
