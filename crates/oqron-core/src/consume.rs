@@ -54,7 +54,7 @@ pub trait Consume: Locks {
     ///
     /// The same `request` again (a repeat after a lost reply) has no further effect and gives the same verdicts and
     /// the same leases, those that are still held. A worker numbers its requests from 1 for each topic, has at most
-    /// one under way for each, and repeats one until it is answered.
+    /// one under way on each line, and repeats one until it is answered.
     async fn turn(&self, turn: &Turn<'_>) -> Result<Turned, Error>;
 
     /// Renews what the worker holds of one topic, and stores what its handlers reported. A lease that the worker
