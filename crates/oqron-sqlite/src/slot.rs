@@ -9,6 +9,9 @@ use crate::column::{id_text, number, retention, state, text, token, worker_id};
 use crate::error::Failed;
 use crate::step::{Step, Topic};
 
+/// A record without a limit of time expires after all that have one, in the order of the ends. As in `complete.sql`.
+const NEVER_MS: i64 = 9_000_000_000_000_000_000;
+
 /// The narrow part of a job's row.
 #[derive(Clone, Debug)]
 #[cfg_attr(
@@ -84,7 +87,9 @@ impl Slot {
             JobState::Completed | JobState::Cancelled => Some(
                 self.retention
                     .max_age
-                    .map_or(i64::MAX, |age| now.after(age).as_millis()),
+                    .map_or(NEVER_MS.saturating_add(now.as_millis()), |age| {
+                        now.after(age).as_millis()
+                    }),
             ),
             _ => None,
         }

@@ -68,7 +68,7 @@ create table oqron.finished (
     run_at           bigint not null,
     started_at       bigint,
     finished_at      bigint not null,
-    expires_at       bigint not null,   -- the largest number: never
+    expires_at       bigint not null,   -- never: the end and 9e18, after all others and in the order of the ends
     token            bigint,
     retain_ms        bigint,
     retain_count     bigint,
@@ -513,7 +513,7 @@ begin
                                     result_format, cancel_requested, settled, id, worker, extras, progress, error, logs,
                                     timeline, payload, result)
         select seq, created_at, run_at, started_at, now,
-               case when retain_ms is null then forever else oqron.later(now, retain_ms) end, token, retain_ms,
+               case when retain_ms is null then now + 9000000000000000000 else oqron.later(now, retain_ms) end, token, retain_ms,
                retain_count, id_window_ms, topic, priority, attempts, stalls, 3, payload_format,
                format, cancel_requested, true, id, worker, extras, progress, error, logs,
                timeline, payload, result

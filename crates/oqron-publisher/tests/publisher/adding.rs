@@ -18,7 +18,6 @@ async fn a_job_is_found_with_everything_that_was_said() {
     let retries = Retries::exponential(4)
         .base_delay(Duration::from_secs(3))
         .max_delay(hours(1));
-    let before = Timestamp::now();
     let job = world
         .queue
         .add(&"payload".to_owned())
@@ -45,7 +44,7 @@ async fn a_job_is_found_with_everything_that_was_said() {
         (record.state, record.attempts, record.stalls),
         (JobState::Scheduled, 0, 0)
     );
-    assert!(record.run_at >= before.after(hours(2)) && record.run_at <= Timestamp::now().after(hours(2)));
+    assert_eq!(record.run_at, record.created_at.after(hours(2)));
     let options = &record.options;
     assert_eq!((options.priority, options.id_window), (9, hours(48)));
     assert_eq!(options.retries, Some(retries.to_settings().unwrap()));

@@ -179,6 +179,7 @@ macro_rules! __conformance_cases {
                 a_record_goes_when_its_time_is_over
                 a_job_that_has_not_ended_is_never_swept
                 a_count_keeps_the_last_ones
+                a_count_goes_by_the_ends_and_not_by_the_adds
                 what_is_over_the_count_goes_by_its_age
                 dead_letters_do_not_count
                 a_job_without_a_count_lifts_it

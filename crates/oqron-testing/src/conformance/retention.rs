@@ -7,7 +7,7 @@ use oqron_core::{CancelOutcome, JobState, NewJob, Outcome, Retention, Settled};
 
 use super::Bench;
 use super::bench::{SHORT, eventually, failure, job_with, pass_short};
-use super::worker::done;
+use super::worker::{done, settlement};
 
 /// In the same step that ends it, by a worker or on request.
 pub async fn a_retention_of_nothing_removes_the_record_at_its_end(bench: Bench) {
@@ -99,6 +99,24 @@ pub async fn a_count_keeps_the_last_ones(bench: Bench) {
     assert_eq!(sweep_all(&bench).await, 4);
     let kept: Vec<bool> = existing(&bench, 6).await;
     assert_eq!(kept, [false, false, false, false, true, true]);
+}
+
+/// A job that was added first can end last.
+pub async fn a_count_goes_by_the_ends_and_not_by_the_adds(bench: Bench) {
+    let keep_two = |options: &mut oqron_core::JobOptions| options.retention = Retention::keep_last(2);
+    bench
+        .enqueue(&["job-0", "job-1", "job-2"].map(|name| job_with(name, keep_two)))
+        .await;
+    let mut worker = bench.worker("one");
+    let leases = worker.claim(3).await;
+    for lease in leases.iter().rev() {
+        let turned = worker.turn(&[settlement(lease, done())], None).await;
+        assert_eq!(turned.settled, [Settled::Accepted]);
+        // Ends within one millisecond may have no order.
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    assert_eq!(sweep_all(&bench).await, 1);
+    assert_eq!(existing(&bench, 3).await, [true, true, false]);
 }
 
 /// Those that would have expired first, whenever they ended.

@@ -5,7 +5,8 @@
 -- Keeps: out of Active only the holder of the current token leads.
 UPDATE jobs
 SET state = 3, finished_at = ?5, end_order = ?9, result_format = ?6, result = ?7,
-    expires_at = ?5 + min(coalesce(keep_ms, 9223372036854775807), 9223372036854775807 - ?5), progress = coalesce(?8, progress), settled = 1,
+    -- Without a limit of time: after all that have one, in the order of the ends.
+    expires_at = ?5 + min(coalesce(keep_ms, 9000000000000000000), 9223372036854775807 - ?5), progress = coalesce(?8, progress), settled = 1,
     lease_ends_boot = NULL, max_stalls = NULL, at_most_once = NULL
 WHERE topic = ?1 AND id = ?2 AND state = 2 AND token = ?3 AND worker = ?4
   AND coalesce(keep_count, 1) <> 0 AND coalesce(keep_ms, 1) <> 0

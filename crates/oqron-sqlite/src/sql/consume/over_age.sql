@@ -5,5 +5,5 @@ SELECT seq, id, state, priority, attempts, stalls, cancel_requested, max_stalls,
        id_until, keep_ms, keep_count, timeline, logs
 FROM jobs INDEXED BY jobs_expiring
 WHERE topic = ?1 AND expires_at IS NOT NULL AND expires_at <= ?2
-ORDER BY expires_at, seq
+ORDER BY expires_at, end_order
 LIMIT ?3
