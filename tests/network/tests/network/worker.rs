@@ -79,10 +79,24 @@ impl Started {
         Self::with_grace(config, worker, Duration::from_secs(25)).await
     }
 
+    /// One that does not tell its handlers to stop because nobody answered it for a while.
+    pub(crate) async fn patient(config: &Config, worker: Worker<String, String>) -> Self {
+        Self::with_graces(config, worker, LOCK_TTL, Duration::from_secs(25)).await
+    }
+
     /// With so long for the handlers to finish when it is stopped.
     pub(crate) async fn with_grace(config: &Config, worker: Worker<String, String>, grace: Duration) -> Self {
+        Self::with_graces(config, worker, PRESENCE_GRACE, grace).await
+    }
+
+    async fn with_graces(
+        config: &Config,
+        worker: Worker<String, String>,
+        presence: Duration,
+        shutdown: Duration,
+    ) -> Self {
         let runtime: Runtime = oqron::runtime(config.clone()).await.unwrap();
-        let runtime = runtime.presence_grace(PRESENCE_GRACE).shutdown_grace(grace);
+        let runtime = runtime.presence_grace(presence).shutdown_grace(shutdown);
         let runtime = runtime.worker(worker).unwrap();
         Self {
             handle: runtime.handle(),
