@@ -5,11 +5,8 @@
 -- ARGV     worker
 -- Returns  nothing
 -- Keeps    leases that it still holds stay until they are settled or end
--- More than a worker uses; what is left is swept after a day.
-local LINES_MAX = 4
 call('ZREM', topic .. ':wake', ARGV[1])
 if call('EXISTS', topic .. ':lease:' .. ARGV[1]) == 0 then
-  for line = 0, LINES_MAX - 1 do
-    call('HDEL', topic .. ':turn', line .. ':' .. ARGV[1])
-  end
+  -- More lines than a worker has; what is left is swept after a day.
+  call('HDEL', topic .. ':turn', '0:' .. ARGV[1], '1:' .. ARGV[1], '2:' .. ARGV[1], '3:' .. ARGV[1])
 end
