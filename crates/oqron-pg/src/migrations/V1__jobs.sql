@@ -68,7 +68,7 @@ create table oqron.finished (
     run_at           bigint not null,
     started_at       bigint,
     finished_at      bigint not null,
-    expires_at       bigint not null,   -- never: the end and 9e18, after all others and in the order of the ends
+    expires_at       bigint not null,
     token            bigint,
     retain_ms        bigint,
     retain_count     bigint,
@@ -185,6 +185,10 @@ $$ select floor(extract(epoch from clock_timestamp()) * 1000)::bigint $$;
 create function oqron.later(at bigint, ms bigint) returns bigint language sql immutable as
 $$ select case when ms > 9223372036854775807 - greatest(at, 0) then 9223372036854775807
                else greatest(at, 0) + greatest(ms, 0) end $$;
+
+-- When a record of a job that ended then expires. Without a limit of time: after all that have one, in the order of the ends.
+create function oqron.expires_at(ended bigint, retain_ms bigint) returns bigint language sql immutable as
+$$ select case when retain_ms is null then ended + 9000000000000000000 else oqron.later(ended, retain_ms) end $$;
 
 -- The last `at_most` of a list with more behind it.
 create function oqron.newest(old text[], more text[], at_most integer) returns text[] language sql immutable as
@@ -513,7 +517,7 @@ begin
                                     result_format, cancel_requested, settled, id, worker, extras, progress, error, logs,
                                     timeline, payload, result)
         select seq, created_at, run_at, started_at, now,
-               case when retain_ms is null then now + 9000000000000000000 else oqron.later(now, retain_ms) end, token, retain_ms,
+               oqron.expires_at(now, retain_ms), token, retain_ms,
                retain_count, id_window_ms, topic, priority, attempts, stalls, 3, payload_format,
                format, cancel_requested, true, id, worker, extras, progress, error, logs,
                timeline, payload, result

@@ -6,8 +6,7 @@ kept as (
                                 cancel_requested, settled, id, worker, extras, progress, error, logs, timeline, payload,
                                 result)
     select seq, created_at, run_at, started_at, finished_at,
-           case when retain_ms is null then finished_at + 9000000000000000000
-                else oqron.later(finished_at, retain_ms) end, token, retain_ms, retain_count,
+           oqron.expires_at(finished_at, retain_ms), token, retain_ms, retain_count,
            id_window_ms, topic, priority, attempts, stalls, state, payload_format, result_format,
            cancel_requested, settled, id, worker, extras, progress, error, logs, timeline, payload, result
     from gone
