@@ -22,7 +22,9 @@ use crate::recorded;
 use crate::row::Row;
 
 /// What is done at the start is over by then.
-const SETTLED_AFTER: Duration = Duration::from_secs(5);
+const STARTED_AFTER: Duration = Duration::from_secs(5);
+/// Of the time: so long a worker settles, since it asks for signs of life ever more rarely at first.
+const SETTLING: f64 = 0.6;
 
 pub(crate) async fn worker(bench: &Bench, time: Duration) -> Result<Vec<Row>, Error> {
     let meter = Meter::new(bench).await?;
@@ -52,24 +54,20 @@ pub(crate) async fn publisher(bench: &Bench, time: Duration) -> Result<Vec<Row>,
 }
 
 async fn watch(meter: &Meter, who: &str, time: Duration) -> Result<Vec<Row>, Error> {
-    tokio::time::sleep(SETTLED_AFTER).await;
-    let (calls, wakeups) = (meter.calls().await?, thread_wakeups()?);
-    tokio::time::sleep(time).await;
-    let per_minute = |count: u64| count as f64 * 60.0 / time.as_secs_f64();
-    let calls = meter.calls().await? - calls;
-    // Those of a thread that has ended are forgotten.
-    let wakeups = thread_wakeups()?.saturating_sub(wakeups);
-    let mut rows = vec![Row::new(
-        format!("backend calls of {who}"),
-        per_minute(calls),
-        "/min",
-    )];
-    if let Meter::Calls { .. } = meter {
-        rows.push(Row::new(
-            format!("thread wake-ups of {who}"),
-            per_minute(wakeups),
+    tokio::time::sleep(STARTED_AFTER).await;
+    let settling = time.mul_f64(SETTLING);
+    let (at_first, _) = meter.rates(settling).await?;
+    let (calls, wakeups) = meter.rates(time).await?;
+    let mut rows = vec![
+        Row::new(
+            format!("backend calls of {who} in its first minutes"),
+            at_first,
             "/min",
-        ));
+        ),
+        Row::new(format!("backend calls of {who}"), calls, "/min"),
+    ];
+    if let Meter::Calls { .. } = meter {
+        rows.push(Row::new(format!("thread wake-ups of {who}"), wakeups, "/min"));
     }
     Ok(rows)
 }
@@ -114,6 +112,16 @@ impl Meter {
                 Ok(Self::Calls { recorder, folder })
             }
         }
+    }
+
+    /// Calls and wake-ups a minute during this time.
+    async fn rates(&self, time: Duration) -> Result<(f64, f64), Error> {
+        let (calls, wakeups) = (self.calls().await?, thread_wakeups()?);
+        tokio::time::sleep(time).await;
+        let per_minute = |count: u64| count as f64 * 60.0 / time.as_secs_f64();
+        let calls = per_minute(self.calls().await? - calls);
+        // Those of a thread that has ended are forgotten.
+        Ok((calls, per_minute(thread_wakeups()?.saturating_sub(wakeups))))
     }
 
     /// So many so far.

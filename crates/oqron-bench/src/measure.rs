@@ -26,14 +26,14 @@ pub(crate) struct Options {
     /// Jobs whose way from the add to the handler is timed
     #[arg(long, default_value_t = 100)]
     samples: u64,
-    /// Jobs that wait behind those of the section `backlog`
+    /// Jobs that wait in the section `backlog`
     #[arg(long, default_value_t = 1_000_000)]
     backlog: u64,
     /// How long the section `pinned` runs in each of its settings
     #[arg(long, default_value = "5m", value_parser = humantime::parse_duration)]
     pinned: Duration,
-    /// How long the idle ones are watched
-    #[arg(long, default_value = "2m", value_parser = humantime::parse_duration)]
+    /// How long the idle ones are watched, after three fifths of it in which they settle
+    #[arg(long, default_value = "5m", value_parser = humantime::parse_duration)]
     idle: Duration,
     /// The program `oqron-bench-process`, built with the backend of the URL; the sections `memory` and `processes` start it
     #[arg(long, value_name = "PATH")]
@@ -59,7 +59,7 @@ pub(crate) enum Section {
     IdlePublisher,
     /// What a waiting job costs in the backend
     Bytes,
-    /// Drain at 100 with few and with a million jobs behind
+    /// Drain at 100 with few and with a million jobs waiting
     Backlog,
     /// Drain over time while a transaction of somebody else holds the xmin horizon (PostgreSQL)
     Pinned,

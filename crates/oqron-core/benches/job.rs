@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use divan::{Bencher, black_box};
-use oqron_core::{Codec, Encoded, JobId, JobOptions, Limits, NewJob, Retries, Start};
+use oqron_core::{Codec, Encoded, JobId, JobIds, JobOptions, Limits, NewJob, Retries, Start};
 
 fn main() {
     divan::main();
@@ -31,6 +31,14 @@ fn demanding() -> NewJob {
 #[divan::bench]
 fn generated_id() -> JobId {
     JobId::generate()
+}
+
+#[divan::bench]
+fn generated_ids_of_a_batch(bencher: Bencher<'_, '_>) {
+    bencher.bench(|| {
+        let mut ids = JobIds::new();
+        (0..1000).map(|_| ids.generate()).collect::<Vec<_>>()
+    });
 }
 
 #[divan::bench]

@@ -43,7 +43,7 @@ pub use job::{
 };
 pub use limits::Limits;
 pub use locks::Locks;
-pub use name::{JobId, LockName, Namespace, TopicName, WorkerId};
+pub use name::{JobId, JobIds, LockName, Namespace, TopicName, WorkerId};
 pub use operate::{Counts, Cursor, ListQuery, Operate, Operated, Page, WorkerRecord};
 pub use publish::{CancelOutcome, EnqueueOutcome, Enqueued, Finished, Publish, Records};
 pub use retry::{Disposition, Retries, RetryPolicy, RetrySettings, after_failure};

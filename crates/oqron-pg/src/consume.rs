@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use oqron_core::limits::SWEEP_JOBS_MAX;
@@ -11,16 +12,17 @@ use oqron_core::{
 };
 
 use crate::afterwards::Afterwards;
-use crate::database::Database;
+use crate::database::{Database, Param};
 use crate::due::Due;
 use crate::error::corrupt;
 use crate::marks::Marks;
 use crate::sight::Eyes;
 use crate::statement::statement;
+use crate::sweeps::Sweeps;
 use crate::untold::Untold;
 use crate::wait::Registrations;
 
-statement!(SWEEP, "sql/consume/sweep.sql", [INT4, INT8]);
+statement!(SWEEP, "sql/consume/sweep.sql", [INT4, INT8, INT8, INT8, INT8]);
 statement!(SWEEP_WORKERS, "sql/consume/sweep_workers.sql", [TEXT, INT4, INT8]);
 
 /// Consumes from PostgreSQL. Cheap to clone; clones share their connections and what they remember of each topic.
@@ -51,6 +53,7 @@ pub(crate) struct TopicMemory {
     pub(crate) marks: Marks,
     pub(crate) due: Due,
     pub(crate) untold: Untold,
+    sweeps: Sweeps,
 }
 
 impl Memory {
@@ -61,6 +64,7 @@ impl Memory {
             marks: Marks::new(),
             due: Due::default(),
             untold: Untold::default(),
+            sweeps: Sweeps::new(),
         }))
     }
 }
@@ -111,13 +115,27 @@ impl Consume for PgConsume {
         let action = "sweep a topic";
         let topic = self.database.topic_made(action, topic).await?;
         let most = SWEEP_JOBS_MAX as i64;
+        let began = Instant::now();
+        let from = self.memory.of_topic(topic, |memory| memory.sweeps.from(began));
         let connection = self.database.connection(action).await?;
-        let rows = connection.query(&SWEEP, &[&topic, &most]).await?;
+        let params: [Param<'_>; 5] = [&topic, &most, &from.expires_at, &from.seq, &from.kept_until];
+        let rows = connection.query(&SWEEP, &params).await?;
         let row = rows
             .first()
             .ok_or_else(|| corrupt("answer to a sweep", "it is empty"))?;
         let read = |error| corrupt("answer to a sweep", error);
-        let (records, more): (i64, bool) = (row.try_get(0).map_err(read)?, row.try_get(1).map_err(read)?);
+        let (records, ids): (i64, i64) = (row.try_get(0).map_err(read)?, row.try_get(1).map_err(read)?);
+        let more = row.try_get(2).map_err(read)?;
+        let (expires_at, seq): (Option<i64>, Option<i64>) =
+            (row.try_get(3).map_err(read)?, row.try_get(4).map_err(read)?);
+        let kept_until = row.try_get(5).map_err(read)?;
+        let now = Instant::now();
+        let (took, removed) = (now - began, records.max(ids).unsigned_abs());
+        self.memory.of_topic(topic, |memory| {
+            memory
+                .sweeps
+                .swept(now, from, took, removed, expires_at.zip(seq), kept_until);
+        });
         if !more {
             let namespace = self.database.namespace.as_str();
             connection

@@ -8,8 +8,9 @@
 //! - `database`, `hosts`, `statement`, `error`, `migrate`: connections, deadlines, statements, the schema;
 //! - `topics`, `record`, `records`: what all three sides share;
 //! - `publish`, `watch`: adding jobs, waiting for their end;
-//! - `consume`, `durability`, `turn`, `marks`, `due`, `heartbeat`, `presence`, `sight`, `wait`, `untold`, `locks`: what a worker needs. Why claims
-//!   stay fast while a session pins an old snapshot is told in `docs/decisions/0004-postgres-claim.md`;
+//! - `consume`, `durability`, `turn`, `marks`, `due`, `heartbeat`, `presence`, `sight`, `wait`, `untold`, `sweeps`,
+//!   `locks`: what a worker needs. Why claims and sweeps stay fast while a session pins an old snapshot is told in
+//!   `docs/decisions/0004-postgres-claim.md`;
 //! - `operate`: what a person needs.
 //!
 //! Publishing, consuming and operating are features with types and statements of their own: a program that only publishes
@@ -58,6 +59,8 @@ mod settle;
 #[cfg(feature = "consume")]
 mod sight;
 mod statement;
+#[cfg(feature = "consume")]
+mod sweeps;
 mod tls;
 mod topics;
 #[cfg(feature = "consume")]

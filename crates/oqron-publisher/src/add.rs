@@ -2,7 +2,7 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use oqron_core::{Encoded, JobId, NewJob, Retention, Retries, Start, Timestamp};
+use oqron_core::{Encoded, JobId, JobOptions, NewJob, Retention, Retries, Start, Timestamp};
 use serde::Serialize;
 
 use crate::{Error, JobHandle, Queue};
@@ -13,20 +13,30 @@ use crate::{Error, JobHandle, Queue};
 #[must_use = "nothing is added until this is awaited"]
 pub struct Add<T, R> {
     queue: Queue<T, R>,
-    job: Result<NewJob, oqron_core::Error>,
+    draft: Result<Draft, oqron_core::Error>,
     has_own_window: bool,
+}
+
+struct Draft {
+    /// None: it gets one when all is said.
+    id: Option<JobId>,
+    payload: Encoded,
+    options: JobOptions,
 }
 
 impl<T, R> Add<T, R> {
     pub(crate) fn new(queue: Queue<T, R>, payload: Result<Encoded, oqron_core::Error>) -> Self {
-        let job = payload.map(|payload| {
-            let mut job = NewJob::new(payload);
-            job.options.retention = queue.publisher().config().retention;
-            job
+        let draft = payload.map(|payload| Draft {
+            id: None,
+            payload,
+            options: JobOptions {
+                retention: queue.publisher().config().retention,
+                ..JobOptions::default()
+            },
         });
         Self {
             queue,
-            job,
+            draft,
             has_own_window: false,
         }
     }
@@ -35,13 +45,13 @@ impl<T, R> Add<T, R> {
     /// exists, is the same job and changes nothing. 1 to 255 bytes, no control characters. Default: generated.
     pub fn job_id(mut self, id: impl AsRef<str>) -> Self {
         let window = self.queue.publisher().config().id_window;
-        self.set(|job| {
-            job.id = JobId::new(id)?;
+        self.set(|draft| {
+            draft.id = Some(JobId::new(id)?);
             Ok(())
         });
         if !self.has_own_window {
-            self.set(|job| {
-                job.options.id_window = window;
+            self.set(|draft| {
+                draft.options.id_window = window;
                 Ok(())
             });
         }
@@ -74,8 +84,8 @@ impl<T, R> Add<T, R> {
 
     /// Overrides the worker's retry policy. A custom policy cannot travel with a job and is an error.
     pub fn retries(mut self, retries: Retries) -> Self {
-        self.set(|job| {
-            job.options.retries = Some(retries.to_settings()?);
+        self.set(|draft| {
+            draft.options.retries = Some(retries.to_settings()?);
             Ok(())
         });
         self
@@ -88,7 +98,7 @@ impl<T, R> Add<T, R> {
 
     /// The longest that one attempt may take. Overrides the worker's.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.set(|job| {
+        self.set(|draft| {
             if timeout.is_zero() {
                 let problem = "it is 0s; leave it out for none".to_owned();
                 return Err(oqron_core::Error::Invalid {
@@ -96,7 +106,7 @@ impl<T, R> Add<T, R> {
                     problem,
                 });
             }
-            job.options.timeout = Some(timeout);
+            draft.options.timeout = Some(timeout);
             Ok(())
         });
         self
@@ -125,26 +135,39 @@ impl<T, R> Add<T, R> {
     /// # Errors
     /// [`Error::Core`] for the first value that does not do.
     pub fn prepare(self) -> Result<NewJob, Error> {
-        let mut job = self.job?;
-        // The id must be remembered for as long as this queue may repeat the add.
-        job.options.id_window = job.options.id_window.max(self.queue.retry_window() * 2);
-        Ok(job)
+        self.prepare_with(JobId::generate)
     }
 
-    fn option(mut self, change: impl FnOnce(&mut oqron_core::JobOptions)) -> Self {
-        self.set(|job| {
-            change(&mut job.options);
+    /// The same, and where no id was given, `generate` makes it.
+    pub(crate) fn prepare_with(self, generate: impl FnOnce() -> JobId) -> Result<NewJob, Error> {
+        let Draft {
+            id,
+            payload,
+            mut options,
+        } = self.draft?;
+        // The id must be remembered for as long as this queue may repeat the add.
+        options.id_window = options.id_window.max(self.queue.retry_window() * 2);
+        Ok(NewJob {
+            id: id.unwrap_or_else(generate),
+            payload,
+            options,
+        })
+    }
+
+    fn option(mut self, change: impl FnOnce(&mut JobOptions)) -> Self {
+        self.set(|draft| {
+            change(&mut draft.options);
             Ok(())
         });
         self
     }
 
     /// The first problem is kept, and what comes after it does not matter.
-    fn set(&mut self, change: impl FnOnce(&mut NewJob) -> Result<(), oqron_core::Error>) {
-        if let Ok(job) = &mut self.job
-            && let Err(problem) = change(job)
+    fn set(&mut self, change: impl FnOnce(&mut Draft) -> Result<(), oqron_core::Error>) {
+        if let Ok(draft) = &mut self.draft
+            && let Err(problem) = change(draft)
         {
-            self.job = Err(problem);
+            self.draft = Err(problem);
         }
     }
 }

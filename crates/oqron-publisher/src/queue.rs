@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use oqron_core::{Config, Enqueued, JobId, JobRef, NewJob, Publish, Topic, TopicName};
+use oqron_core::{Config, Enqueued, JobId, JobIds, JobRef, NewJob, Publish, Topic, TopicName};
 use serde::Serialize;
 
 use crate::batcher::Batcher;
@@ -139,9 +139,10 @@ impl<T, R> Queue<T, R> {
         I::Item: IntoAdd<T, R>,
     {
         let topic = self.name.clone()?;
+        let mut ids = JobIds::new();
         let jobs: Vec<NewJob> = jobs
             .into_iter()
-            .map(|job| job.into_add(self).prepare())
+            .map(|job| job.into_add(self).prepare_with(|| ids.generate()))
             .collect::<Result<_, _>>()?;
         if jobs.is_empty() {
             return Ok(Vec::new());

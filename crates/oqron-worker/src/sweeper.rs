@@ -12,10 +12,12 @@ use tracing::{debug, warn};
 
 use crate::election::lock_name;
 
-/// Between two sweeps, and between two tries to be the one who sweeps.
+/// Between two sweeps, and between two tries to be the one who sweeps; the first comes with the first many completions.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// Half as long again as a round, so that a late renewal does not lose it.
-const LOCK_TTL: Duration = Duration::from_secs(90);
+/// For two rounds and more, so that every second one renews it.
+const LOCK_TTL: Duration = Duration::from_secs(160);
+/// A round may be so late without losing the lock, and a sweep ends so long before the lock does.
+const MARGIN: Duration = Duration::from_secs(30);
 
 /// After so many completions of this process, finished records are swept without waiting for the minute.
 const MANY: u64 = 5_000;
@@ -67,15 +69,18 @@ impl Sweeper {
     /// Sweeps until `stop`, and then gives the lock up.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut round_at = Instant::now() + SWEEP_EVERY;
+        let mut has_stood = false;
         loop {
-            tokio::select! {
+            let is_round = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                () = sleep_until(round_at) => {
-                    round_at = Instant::now() + SWEEP_EVERY;
-                    self.elect().await;
-                }
-                () = self.completions.many() => {}
+                () = sleep_until(round_at) => true,
+                () = self.completions.many() => !has_stood,
+            };
+            if is_round {
+                has_stood = true;
+                round_at = Instant::now() + SWEEP_EVERY;
+                self.elect().await;
             }
             if self.held.is_some() {
                 tokio::select! {
@@ -92,9 +97,15 @@ impl Sweeper {
         }
     }
 
-    /// Takes or renews the lock.
+    /// Takes the lock, or renews it if it would not last until the next round.
     async fn elect(&mut self) {
         let sent_at = Instant::now();
+        if self
+            .held
+            .is_some_and(|(_, until)| sent_at + SWEEP_EVERY + MARGIN < until)
+        {
+            return;
+        }
         let answer = match self.held {
             Some((token, _)) => {
                 let renewed = self.backend.renew(&self.lock, token, LOCK_TTL).await;
@@ -119,7 +130,7 @@ impl Sweeper {
         let Some((_, until)) = self.held else { return };
         for topic in &self.topics {
             loop {
-                if Instant::now() + (LOCK_TTL - SWEEP_EVERY) >= until {
+                if Instant::now() + MARGIN >= until {
                     return;
                 }
                 match self.backend.sweep(topic).await {

@@ -49,6 +49,15 @@ local function parse_run(text)
   return r
 end
 
+-- Until when the id is remembered, without the rest; 0 if it is not what Oqron writes.
+local function window_end(text)
+  if not text or #text < RUN_BYTES then
+    return 0
+  end
+  local window, _, created = unpack_from('>I6c9I6', text, 61)
+  return created + window
+end
+
 local function pack_run(r)
   return pack(RUN_FORMAT, r.state, r.flags, r.finished, r.token, r.started, r.request, r.expires, r.attempts, r.stalls,
     r.max_stalls, r.run_at, r.retention, r.window, r.place, r.created, #r.worker) .. r.worker

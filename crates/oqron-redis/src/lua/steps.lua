@@ -73,9 +73,12 @@ local function save(id, r)
   note('HSET', ':run', id, pack_run(r))
 end
 
+-- The hashes that have fields of a record.
+local RECORD = { ':job', ':run', ':result', ':error', ':timeline', ':log', ':progress' }
+
 -- The record goes; the id stays remembered until `remember`, the end of its window.
 local function forget(id, remember)
-  for _, suffix in ipairs({ ':job', ':run', ':result', ':error', ':timeline', ':log', ':progress' }) do
+  for _, suffix in ipairs(RECORD) do
     if fields[suffix] ~= 0 then
       note('HDEL', suffix, id)
     end

@@ -32,7 +32,7 @@ pub(crate) enum Section {
     Mixed,
     /// Two, four and eight worker processes
     Processes,
-    /// Drain with a million jobs behind
+    /// Drain with a million jobs waiting
     Backlog,
     /// An fsync, beside SQLite
     Fsync,
@@ -51,7 +51,8 @@ pub(crate) enum Section {
 /// How much is measured.
 pub(crate) struct Sizes {
     arguments: Vec<(&'static str, &'static str)>,
-    pinned: Duration,
+    /// For the sections that watch for minutes.
+    long: Duration,
 }
 
 impl Sizes {
@@ -66,10 +67,10 @@ impl Sizes {
             ],
             false => Vec::new(),
         };
-        let pinned = if quick { 60 } else { 20 * 60 };
+        let long = if quick { 60 } else { 20 * 60 };
         Self {
             arguments,
-            pinned: Duration::from_secs(pinned),
+            long: Duration::from_secs(long),
         }
     }
 }
@@ -148,11 +149,7 @@ impl Section {
         if self.starts_processes() {
             command.arg("--process").arg(stage.process(backend));
         }
-        let at_most = if self == Self::Pinned {
-            sizes.pinned
-        } else {
-            AT_MOST
-        };
+        let at_most = if self == Self::Pinned { sizes.long } else { AT_MOST };
         let ran = program::run(&command, at_most, &stage.folder, interrupt)?;
         note(backend, round, self.name(), &ran, samples);
         Ok(())
@@ -226,7 +223,7 @@ fn watch(
     let folder = stage.folder.join(format!("{who}-{}", backend.name()));
     let run = |url: &str| {
         let command = command(stage, sizes, who, url);
-        program::run(&command, AT_MOST, &folder, interrupt)
+        program::run(&command, sizes.long, &folder, interrupt)
     };
     match backend {
         Backend::Redis | Backend::RedisEverysec => run(&RedisServer::start(RedisOptions::new())?.url()),

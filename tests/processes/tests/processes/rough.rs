@@ -32,10 +32,12 @@ async fn handlers_that_panic_and_block_harm_no_other_job(world: World) {
     let failed = (0..JOBS).filter(|number| Load::Rough.fails(*number)).count();
     assert_eq!(summary.failed, failed, "{summary}");
     assert_eq!(summary.completed, JOBS as usize + 4 - failed, "{summary}");
-    assert_eq!(
-        (summary.stalls, summary.overlaps),
-        (0, 0),
-        "a blocked worker lost a lease: {summary}"
+    assert_eq!(summary.overlaps, 0, "{summary}");
+    // A claim whose answer is under way when the last thread blocks is not known to the heart: what it brings goes back.
+    let never_begun = summary.leases - summary.runs;
+    assert!(
+        summary.stalls <= never_begun,
+        "a blocked worker lost the lease of a job that ran: {summary}"
     );
 }
 

@@ -1,8 +1,10 @@
 /* oqron:consume:sweep
    Removes finished records that are over their retention, and ids that are over their window. Bounded.
-   $1 topic  $2 records at most
-   Returns one row: records removed, and whether more is left.
-   Invariant: an id whose record goes before the end of its window stays in `ids` until then, in the same statement. */
+   $1 topic  $2 records at most  $3 $4 where to begin: expires_at, seq of the last that was removed  $5 and kept_until
+   Returns one row: records and ids removed, whether more is left, and where the next sweep can begin (null: where this one did).
+   Invariant: an id whose record goes before the end of its window stays in `ids` until then, in the same statement.
+   Bounds are single values and not rows of a join, so that the indexes end there; rows are removed by their place, so
+   that nothing is looked up twice, whatever the planner believes of the tables. */
 with clock as materialized (
     select oqron.now_ms() as now
 ), newest as materialized (
@@ -23,34 +25,35 @@ with clock as materialized (
         order by f.expires_at desc, f.seq desc
         offset n.retain_count limit 1
     ) e
+), last as materialized (
+    -- The last that goes: what has expired and what is over the number are both a beginning of the same order.
+    select case when e.expires_at > c.now then e.expires_at else c.now end as expires_at,
+           case when e.expires_at > c.now then e.seq else 9223372036854775807 end as seq
+    from clock c left join edge e on true
 ), over as materialized (
-    select f.id from (
-        (select f.id, f.expires_at, f.seq from oqron.finished f, clock c
-         where f.topic = $1 and f.state <> 4 and f.expires_at <= c.now
-         order by f.expires_at, f.seq limit $2)
-        union
-        (select f.id, f.expires_at, f.seq from edge e cross join lateral (
-             select * from oqron.finished f
-             where f.topic = $1 and f.state <> 4 and (f.expires_at, f.seq) <= (e.expires_at, e.seq)
-             order by f.expires_at, f.seq limit $2) f)
-    ) f
+    select f.ctid, f.expires_at, f.seq from oqron.finished f
+    where f.topic = $1 and f.state <> 4 and (f.expires_at, f.seq) > ($3, $4)
+      and (f.expires_at, f.seq) <= ((select expires_at from last), (select seq from last))
     order by f.expires_at, f.seq
     limit $2
 ), removed as (
-    delete from oqron.finished f using over o where f.topic = $1 and f.id = o.id
+    delete from oqron.finished f where f.ctid = any (array(select ctid from over))
     returning f.topic, f.id, f.created_at, f.id_window_ms, f.token, f.worker, f.settled
 ), --include remember
 , old_ids as materialized (
-    select i.id from oqron.ids i, clock c
-    where i.topic = $1 and i.kept_until <= c.now
+    select i.ctid, i.kept_until from oqron.ids i
+    where i.topic = $1 and i.kept_until >= $5 and i.kept_until <= (select now from clock)
     order by i.kept_until limit $2
     for update of i skip locked
 ), forgotten as (
-    delete from oqron.ids i using old_ids o, clock c where i.topic = $1 and i.id = o.id and i.kept_until <= c.now
+    delete from oqron.ids i where i.ctid = any (array(select ctid from old_ids))
 ), old_waiters as (
-    delete from oqron.waiters w using clock c where w.topic = $1 and w.since < c.now - 120000
+    delete from oqron.waiters w where w.topic = $1 and w.since < (select now - 120000 from clock)
 ), old_watchers as (
-    delete from oqron.watchers w using clock c where w.topic = $1 and w.watch_until < c.now
+    delete from oqron.watchers w where w.topic = $1 and w.watch_until < (select now from clock)
 )
-select (select count(*) from removed) as records,
-       (select count(*) from over) >= $2 or (select count(*) from old_ids) >= $2 as more
+select (select count(*) from removed) as records, (select count(*) from old_ids) as ids,
+       (select count(*) from over) >= $2 or (select count(*) from old_ids) >= $2 as more,
+       (select (array_agg(expires_at))[count(*)] from over) as expires_at,
+       (select (array_agg(seq))[count(*)] from over) as seq,
+       (select max(kept_until) from old_ids) as kept_until
