@@ -125,18 +125,18 @@ impl Consume for PgConsume {
             .ok_or_else(|| corrupt("answer to a sweep", "it is empty"))?;
         let read = |error| corrupt("answer to a sweep", error);
         let (records, ids): (i64, i64) = (row.try_get(0).map_err(read)?, row.try_get(1).map_err(read)?);
-        let more = row.try_get(2).map_err(read)?;
+        let more: bool = row.try_get(2).map_err(read)?;
         let (expires_at, seq): (Option<i64>, Option<i64>) =
             (row.try_get(3).map_err(read)?, row.try_get(4).map_err(read)?);
         let kept_until = row.try_get(5).map_err(read)?;
         let now = Instant::now();
         let (took, removed) = (now - began, records.max(ids).unsigned_abs());
-        self.memory.of_topic(topic, |memory| {
-            memory
-                .sweeps
-                .swept(now, from, took, removed, expires_at.zip(seq), kept_until);
+        let workers_are_due = self.memory.of_topic(topic, |memory| {
+            let sweeps = &mut memory.sweeps;
+            sweeps.swept(now, from, took, removed, expires_at.zip(seq), kept_until);
+            !more && sweeps.workers_are_due(now)
         });
-        if !more {
+        if workers_are_due {
             let namespace = self.database.namespace.as_str();
             connection
                 .query(&SWEEP_WORKERS, &[&namespace, &topic, &most])

@@ -14,10 +14,9 @@ statement!(
     HEARTBEAT,
     "sql/consume/heartbeat.sql",
     [
-        INT4, TEXT, INT8, INT8, INT8, TEXT_ARRAY, INT8_ARRAY, TEXT_ARRAY, TEXT_ARRAY
+        INT4, TEXT, INT8, INT8, INT8, TEXT_ARRAY, INT8_ARRAY, TEXT_ARRAY, TEXT_ARRAY, TEXT, INT8, INT8
     ]
 );
-statement!(SEEN, "sql/consume/seen.sql", [TEXT, TEXT, INT4, INT8, INT8]);
 
 /// Requests that are kept though they are answered: a copy that is still on its way must be recognised.
 const REQUESTS_KEPT: i64 = 100;
@@ -52,6 +51,9 @@ pub(crate) async fn heartbeat(consume: &PgConsume, heartbeat: &Heartbeat<'_>) ->
     let progress: Vec<Option<String>> = held.iter().map(|held| held.progress.as_ref().map(json)).collect();
     let logs: Vec<Option<String>> = held.iter().map(|held| json_lines(&held.logs)).collect();
 
+    let namespace = database.namespace.as_str();
+    let answered = through.saturating_sub(REQUESTS_KEPT).max(mark.forgotten);
+
     let connection = database.connection(action).await?;
     let rows = connection
         .query(
@@ -66,6 +68,9 @@ pub(crate) async fn heartbeat(consume: &PgConsume, heartbeat: &Heartbeat<'_>) ->
                 &tokens,
                 &progress,
                 &logs,
+                &namespace,
+                &answered,
+                &mark.forgotten,
             ],
         )
         .await?;
@@ -89,11 +94,6 @@ pub(crate) async fn heartbeat(consume: &PgConsume, heartbeat: &Heartbeat<'_>) ->
         }
     }
 
-    let answered = through.saturating_sub(REQUESTS_KEPT).max(mark.forgotten);
-    let namespace = database.namespace.as_str();
-    connection
-        .query(&SEEN, &[&namespace, &worker, &topic, &answered, &mark.forgotten])
-        .await?;
     lock(marks).insert(
         name,
         Mark {

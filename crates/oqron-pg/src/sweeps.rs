@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 const FEW: u64 = 10_000;
 const FULL_AFTER_ITS_COST_TIMES: u32 = 20;
 const FULL_AFTER_MAX: Duration = Duration::from_secs(300);
+/// Dead workers are forgotten after an hour, so it need not be looked for them each minute.
+const WORKERS_EVERY: Duration = Duration::from_secs(600);
 
 /// Behind what a sweep begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,7 @@ pub(crate) struct Sweeps {
     mark: Mark,
     removed: u64,
     full_at: Option<Instant>,
+    workers_at: Option<Instant>,
 }
 
 impl Sweeps {
@@ -41,7 +44,17 @@ impl Sweeps {
             mark: Mark::START,
             removed: 0,
             full_at: None,
+            workers_at: None,
         }
+    }
+
+    /// Whether it is time to look for dead workers; it is not again for a while.
+    pub(crate) fn workers_are_due(&mut self, now: Instant) -> bool {
+        let is_due = self.workers_at.is_none_or(|at| now >= at);
+        if is_due {
+            self.workers_at = Some(now + WORKERS_EVERY);
+        }
+        is_due
     }
 
     /// Where the next sweep begins.
@@ -94,6 +107,17 @@ mod tests {
         let from = sweeps.from(now);
         sweeps.swept(now, from, TOOK, removed, place.map(|place| (place, place)), place);
         from
+    }
+
+    #[test]
+    fn dead_workers_are_looked_for_at_first_and_then_every_ten_minutes() {
+        let now = Instant::now();
+        let mut sweeps = Sweeps::new();
+        let at = [0, 60, 599, 600, 660].map(|seconds| now + Duration::from_secs(seconds));
+        assert_eq!(
+            at.map(|at| sweeps.workers_are_due(at)),
+            [true, false, false, true, false]
+        );
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use oqron_core::time::millis;
 use oqron_core::{Error, WorkerId};
+use tokio_postgres::Row;
 
 use crate::consume::{PgConsume, lock};
-use crate::database::Connection;
+use crate::database::{Connection, Param};
 use crate::marks::Ranges;
 use crate::statement::statement;
 
@@ -19,8 +20,11 @@ statement!(
     [INT4, INT4_ARRAY, INT8_ARRAY, INT4_ARRAY, INT8]
 );
 
-/// Those who wake believe a registration for a minute; it is renewed well before, by a worker that looks every 30 s.
-const RENEW_AFTER: Duration = Duration::from_secs(25);
+/// Those who wake believe a registration for 90 s; it is renewed well before, by every second look of a worker that looks every
+/// 30 s.
+const RENEW_AFTER: Duration = Duration::from_secs(55);
+/// Until then the last one was believed without a break.
+const BELIEVED_FOR: Duration = Duration::from_secs(85);
 
 /// Who is present in this process, and what each waits for. One for the whole process: a worker joins over one connection
 /// and takes its turns over another.
@@ -85,6 +89,15 @@ pub(crate) struct Registering {
     last_since: Option<i64>,
     /// By the wall clock, in milliseconds.
     due_at: Option<i64>,
+    /// The last one is right and still believed, so nothing can have been missed.
+    goes_on: bool,
+}
+
+/// Its time, and whether the last one was still there.
+fn read(registered: &[Row]) -> (i64, bool) {
+    let row = registered.first();
+    let since = row.and_then(|row| row.try_get(0).ok()).unwrap_or(0);
+    (since, row.and_then(|row| row.try_get(1).ok()).unwrap_or(false))
 }
 
 impl PgConsume {
@@ -103,14 +116,13 @@ impl PgConsume {
         let mut waiting = lock(&registrations.waiting);
         let last = waiting.get(&(topic, key)).copied();
         // One that says a later time would not be woken for less; one that says an earlier time is woken too often.
-        if let Some(last) = last
-            && now < last.made + RENEW_AFTER
-            && match (last.due, due) {
-                (None, _) => true,
-                (Some(last), Some(due)) => last + Duration::from_millis(50) >= due,
-                (Some(_), None) => false,
-            }
-        {
+        let last_is_right = last.is_some_and(|last| match (last.due, due) {
+            (None, _) => true,
+            (Some(last), Some(due)) => last + Duration::from_millis(50) >= due,
+            (Some(_), None) => false,
+        });
+        let made = last.filter(|_| last_is_right).map(|last| last.made);
+        if made.is_some_and(|made| now < made + RENEW_AFTER) {
             return None;
         }
         let last_since = last.map(|last| last.since);
@@ -129,6 +141,7 @@ impl PgConsume {
             key,
             last_since,
             due_at,
+            goes_on: made.is_some_and(|made| now < made + BELIEVED_FOR),
         })
     }
 
@@ -152,28 +165,29 @@ impl PgConsume {
             key,
             last_since,
             due_at,
+            goes_on,
         } = registering;
+        let wait: [Param<'_>; 4] = [&topic, &key, &due_at, &last_since];
         // A job that was committed between the claim and the registration has woken nobody.
         let ranges: Ranges = self.memory.of_topic(topic, |memory| memory.marks.ranges());
-        let [registered, _] = connection
-            .query_both(
-                (&WAIT, &[&topic, &key, &due_at, &last_since]),
-                (
-                    &MISSED,
-                    &[
-                        &topic,
-                        &ranges.from_priority,
-                        &ranges.from_seq,
-                        &ranges.to_priority,
-                        &due_at,
-                    ],
-                ),
-            )
-            .await?;
-        let since = registered
-            .first()
-            .and_then(|row| row.try_get(0).ok())
-            .unwrap_or(0);
+        let missed: [Param<'_>; 5] = [
+            &topic,
+            &ranges.from_priority,
+            &ranges.from_seq,
+            &ranges.to_priority,
+            &due_at,
+        ];
+        let registered = if goes_on {
+            let registered = connection.query(&WAIT, &wait).await?;
+            if !read(&registered).1 {
+                connection.query(&MISSED, &missed).await?;
+            }
+            registered
+        } else {
+            let [registered, _] = connection.query_both((&WAIT, &wait), (&MISSED, &missed)).await?;
+            registered
+        };
+        let (since, _) = read(&registered);
         if let Some(registration) = lock(&self.memory.registrations.waiting).get_mut(&(topic, key)) {
             registration.since = since;
         }

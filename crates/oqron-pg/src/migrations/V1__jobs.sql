@@ -222,7 +222,7 @@ end $$;
 
 -- Wakes up to `p_jobs` waiters of a topic, those first that have waited longest.
 -- p_run_at  not null: only those that would sleep beyond this time, and only if nobody comes before it by itself
--- p_since   waiters before it were woken before: an accelerator, 0 looks at all of the last minute
+-- p_since   waiters before it were woken before: an accelerator, 0 looks at all whose registration still counts
 -- p_but     the key of a worker that is not woken and that nobody counts on, or null
 -- Returns the next `p_since`. A waiter whose presence is gone is removed and counts for nothing: its lock is free.
 create function oqron.wake(p_topic integer, p_jobs integer, p_run_at bigint, p_since bigint, p_but bigint)
@@ -235,14 +235,14 @@ declare
 begin
     if p_run_at is not null and exists (
         select from oqron.waiters w
-        where w.topic = p_topic and w.since >= started - 60000 and w.key is distinct from p_but
+        where w.topic = p_topic and w.since >= started - 90000 and w.key is distinct from p_but
           and case when w.due_at <= p_run_at then not pg_try_advisory_xact_lock(w.key) else false end)
     then
         return p_since;
     end if;
     for waiter in
         select w.since, w.key from oqron.waiters w
-        where w.topic = p_topic and w.since >= greatest(p_since, started - 60000)
+        where w.topic = p_topic and w.since >= greatest(p_since, started - 90000)
           and (p_run_at is null or w.due_at is null or w.due_at > p_run_at)
           and w.key is distinct from p_but
         order by w.since for update skip locked
@@ -573,7 +573,7 @@ begin
             where j.topic = p_topic and j.state = 0 and j.run_at >= p_runs_from
               and j.run_at <= case when p_look then forever else now end
             order by j.run_at limit 1),
-           (select w.since from oqron.waiters w where w.topic = p_topic and w.since >= now - 60000
+           (select w.since from oqron.waiters w where w.topic = p_topic and w.since >= now - 90000
             order by w.since limit 1) is not null,
            given > 0 and pg_relation_size('oqron.watchers') > 0, clock_timestamp()
     into began, paused, snapshot, came_back, lease_until, run_at, waiters, listened, looked
@@ -700,10 +700,10 @@ begin
         if waiters and chosen is not null then
             unwatched := exists (
                 select from oqron.waiters w
-                where w.topic = p_topic and w.since >= now - 60000 and w.key is distinct from p_key
+                where w.topic = p_topic and w.since >= now - 90000 and w.key is distinct from p_key
             ) and not exists (
                 select from oqron.waiters w
-                where w.topic = p_topic and w.since >= now - 60000 and w.key is distinct from p_key
+                where w.topic = p_topic and w.since >= now - 90000 and w.key is distinct from p_key
                   -- It comes in time, if it still lives.
                   and case when w.due_at <= leases_until then not pg_try_advisory_xact_lock(w.key) else false end);
         end if;

@@ -1,8 +1,9 @@
 /* oqron:consume:heartbeat
-   Renews the leases that a worker lists, stores what their handlers reported, and takes back those that it does not list.
+   Renews the leases that a worker lists, stores what their handlers reported, takes back those that it does not list, notes
+   that the worker lives, and forgets its answered requests.
    $1 topic  $2 worker  $3 lease in ms  $4 the last request whose leases it knows  $5 no lease of it is older than this
    request (a mark)  and arrays, one element a lease: $6 job ids  $7 tokens  $8 progress (JSON)  $9 log lines (JSON), joined by
-   newlines
+   newlines;  $10 namespace  $11 requests up to this one are answered  $12 up to this one they are forgotten already
    Returns a row for each lease that was renewed: its place in the arrays, from 1, and whether its cancellation was
    requested; what has no row is lost. In each row, and in one with `ord` null if there is none: the next mark, and how many
    jobs went back to waiting.
@@ -54,6 +55,12 @@ with clock as materialized (
     from unlisted u, clock c
     where j.topic = u.topic and j.id = u.id and not u.cancel_requested
     returning j.id
+), seen as (
+    update oqron.workers set seen_at = (select now from clock) where namespace = $10 and id = $2
+), forgotten as (
+    delete from oqron.turns where topic = $1 and worker = $2 and request > $12 and request <= $11
+), refused as (
+    delete from oqron.refused where topic = $1 and worker = $2 and request > $12 and request <= $11
 ), answer as materialized (
     select least((select min(request) from held), $4 + 1) as mark, (select count(*) from back) as back
 )

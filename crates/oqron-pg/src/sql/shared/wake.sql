@@ -5,5 +5,5 @@
    $5 key of a worker that does not count, or null
    Returns the next mark; null if nobody waits, which is all that a loaded queue has to find out. */
 select case when exists (select from oqron.waiters
-                         where topic = $1 and since >= greatest($4, oqron.now_ms() - 60000))
+                         where topic = $1 and since >= greatest($4, oqron.now_ms() - 90000))
             then oqron.wake($1, $2, $3, $4, $5) end as mark
