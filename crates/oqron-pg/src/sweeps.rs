@@ -3,14 +3,14 @@
 //! Until PostgreSQL has cleaned up, the entries of removed records stay in front in the index, and a sweep that began at its
 //! start would walk over all of them; while a session pins an old snapshot, they stay as long as it does. A mark is only an
 //! accelerator: what comes below it (a record with a shorter retention, one whose transaction commits late) is found by a sweep
-//! from the start. That is every one until there can be many dead entries, and then as often as it costs a twentieth of the time.
+//! from the start. That is every one until there can be many dead entries, and then as often as it costs a hundredth of the time.
 
 use std::time::{Duration, Instant};
 
 /// Fewer dead entries are not worth a mark.
 const FEW: u64 = 10_000;
-const FULL_AFTER_ITS_COST_TIMES: u32 = 20;
-const FULL_AFTER_MAX: Duration = Duration::from_secs(300);
+const FULL_AFTER_ITS_COST_TIMES: u32 = 100;
+const FULL_AFTER_MAX: Duration = Duration::from_secs(3600);
 /// Dead workers are forgotten after an hour, so it need not be looked for them each minute.
 const WORKERS_EVERY: Duration = Duration::from_secs(600);
 
@@ -130,15 +130,15 @@ mod tests {
     }
 
     #[test]
-    fn many_are_walked_over_in_a_twentieth_of_the_time() {
+    fn many_are_walked_over_in_a_hundredth_of_the_time() {
         let now = Instant::now();
         let mut sweeps = Sweeps::new();
         assert_eq!(sweep(&mut sweeps, now, FEW, Some(7)), Mark::START);
         assert_eq!(sweep(&mut sweeps, now + TOOK, 1_000, Some(8)), mark(7));
-        assert_eq!(sweep(&mut sweeps, now + TOOK * 19, 0, None), mark(8));
-        assert_eq!(sweep(&mut sweeps, now + TOOK * 20, 1, Some(3)), Mark::START);
+        assert_eq!(sweep(&mut sweeps, now + TOOK * 99, 0, None), mark(8));
+        assert_eq!(sweep(&mut sweeps, now + TOOK * 100, 1, Some(3)), Mark::START);
         assert_eq!(
-            sweep(&mut sweeps, now + TOOK * 21, 0, None),
+            sweep(&mut sweeps, now + TOOK * 101, 0, None),
             mark(3),
             "it lowers the mark to what it found"
         );
