@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Fewer dead entries are not worth a mark.
 const FEW: u64 = 10_000;
 const FULL_AFTER_ITS_COST_TIMES: u32 = 100;
-const FULL_AFTER_MAX: Duration = Duration::from_secs(3600);
+const FULL_AFTER_MAX: Duration = Duration::from_secs(600);
 /// Dead workers are forgotten after an hour, so it need not be looked for them each minute.
 const WORKERS_EVERY: Duration = Duration::from_secs(600);
 
