@@ -6,10 +6,11 @@
 use std::time::{Duration, Instant};
 
 /// A look that takes longer is not repeated before it has cost only a fortieth of the time. A whole turn takes about a
-/// millisecond. What is due already shows without it; it is for the time until something is.
+/// millisecond.
 const CHEAP: Duration = Duration::from_micros(100);
 const PAUSE_TIMES: u32 = 40;
-const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A worker that has nothing to do sleeps by the last answer, so it must not be old.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// A commit can be later than the time that it wrote, so scheduled jobs are looked for this far below the mark.
 const LATE_COMMIT_MS: i64 = 1_000;
 
@@ -66,7 +67,10 @@ impl Due {
 
     /// After a look.
     pub(crate) fn looked(&mut self, now: Instant, seen: &Seen) {
-        self.next = seen.due_in.map(|due_in| now + due_in);
+        // Another turn may have scheduled something since this look. If not, one wake-up is too early.
+        let known = self.next.filter(|next| *next > now);
+        let found = seen.due_in.map(|due_in| now + due_in);
+        self.next = known.into_iter().chain(found).min();
         self.leased = seen.leased;
         self.look_again_at = (seen.took > CHEAP).then(|| now + (seen.took * PAUSE_TIMES).min(PAUSE_MAX));
     }

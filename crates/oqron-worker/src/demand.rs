@@ -97,7 +97,9 @@ impl Demand {
         self.is_hungry |= turned.more;
         // A topic that is paused for all wakes its waiters when it is resumed; what is due in it must wait.
         if asked && !turned.paused {
-            self.due_at = turned.due_in.map(|due| now + due.max(DUE_PAUSE_MIN));
+            // The answers of two lines may come in another order than the looks that they are of, so the earlier time counts.
+            let due_at = turned.due_in.map(|due| now + due.max(DUE_PAUSE_MIN));
+            self.due_at = self.due_at.into_iter().chain(due_at).min();
         }
         if let Some(throttled) = &mut self.throttled {
             throttled.started(now, u32::try_from(turned.leases.len()).unwrap_or(u32::MAX));
@@ -130,6 +132,20 @@ mod tests {
         assert!(demand.is_due(start + SECOND * 6, false), "where nobody wakes it");
         demand.wake();
         assert!(demand.is_due(start + SECOND * 6, true));
+    }
+
+    #[test]
+    fn of_the_answers_of_two_lines_the_earlier_time_counts() {
+        let start = Instant::now();
+        let mut demand = Demand::new(None, start);
+        demand.asked(2, 4, start);
+        demand.asked(2, 2, start);
+        for due_in in [Some(SECOND), Some(SECOND * 20), None] {
+            let mut turned = Turned::default();
+            turned.due_in = due_in;
+            demand.answered(&turned, true, start);
+        }
+        assert_eq!(demand.ask_at(true), start + SECOND);
     }
 
     #[test]
