@@ -93,10 +93,11 @@ impl Demand {
     }
 
     /// A turn that asked for jobs, or did not, is answered.
-    pub(crate) fn answered(&mut self, turned: &Turned, asked: bool, now: Instant) {
+    pub(crate) fn answered(&mut self, turned: &Turned, now: Instant) {
         self.is_hungry |= turned.more;
         // A topic that is paused for all wakes its waiters when it is resumed; what is due in it must wait.
-        if asked && !turned.paused {
+        // What a turn settled may be due before anything that the other line's claim has seen, so it counts without a claim too.
+        if !turned.paused {
             // The answers of two lines may come in another order than the looks that they are of, so the earlier time counts.
             let due_at = turned.due_in.map(|due| now + due.max(DUE_PAUSE_MIN));
             self.due_at = self.due_at.into_iter().chain(due_at).min();
@@ -122,11 +123,11 @@ mod tests {
         assert!(!demand.is_due(start, true));
         let mut turned = Turned::default();
         turned.due_in = Some(SECOND * 5);
-        demand.answered(&turned, true, start);
+        demand.answered(&turned, start);
         assert!(!demand.is_due(start + SECOND * 4, true));
         assert!(demand.is_due(start + SECOND * 5, true));
         demand.asked(2, 2, start + SECOND * 5);
-        demand.answered(&Turned::default(), true, start + SECOND * 5);
+        demand.answered(&Turned::default(), start + SECOND * 5);
         assert!(!demand.is_due(start + SECOND * 34, true));
         assert!(demand.is_due(start + SECOND * 35, true));
         assert!(demand.is_due(start + SECOND * 6, false), "where nobody wakes it");
@@ -143,7 +144,7 @@ mod tests {
         for due_in in [Some(SECOND), Some(SECOND * 20), None] {
             let mut turned = Turned::default();
             turned.due_in = due_in;
-            demand.answered(&turned, true, start);
+            demand.answered(&turned, start);
         }
         assert_eq!(demand.ask_at(true), start + SECOND);
     }
@@ -155,7 +156,7 @@ mod tests {
         demand.asked(1, 1, start);
         let mut turned = Turned::default();
         (turned.due_in, turned.paused) = (Some(Duration::ZERO), true);
-        demand.answered(&turned, true, start);
+        demand.answered(&turned, start);
         assert_eq!(demand.ask_at(true), start + SAFETY_POLL);
     }
 

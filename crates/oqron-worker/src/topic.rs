@@ -236,7 +236,7 @@ impl TopicTask {
             info!(%topic, failures, "the backend answers again");
         }
         let now = Instant::now();
-        self.demand.answered(&turned, request.claim.is_some(), now);
+        self.demand.answered(&turned, now);
         let claimed = turned.leases.len();
         let is_short = request.claim.is_some_and(|claim| claimed < claim.max as usize);
         if turned.leased && is_short {
