@@ -204,6 +204,80 @@ async fn a_transaction_that_commits_below_every_mark_is_found() {
     assert_eq!(worker.claim_soon().await.id.as_str(), "late");
 }
 
+/// One job that came back, `back`, with this priority, and then `added-0` to `added-3` with priority 1.
+async fn returned_and_added(priority: u32) -> (Config, Worker) {
+    let config = config();
+    let publish = PgPublish::connect(&config).await.unwrap();
+    let mut worker = Worker::new(&PgConsume::connect(&config).await.unwrap());
+    let with_priority = |id: &str, priority: u32| {
+        let mut job = job(id);
+        job.options.priority = priority;
+        job
+    };
+    publish
+        .enqueue(&topic(), &[with_priority("back", priority)])
+        .await
+        .unwrap();
+    let lease = worker.claim_soon().await;
+    let reason = "it comes back".to_owned();
+    let back = Settlement::new(lease.id, lease.token, Outcome::Release { reason });
+    worker.turn(&[back], 0).await;
+    let added: Vec<NewJob> = (0..4).map(|n| with_priority(&format!("added-{n}"), 1)).collect();
+    publish.enqueue(&topic(), &added).await.unwrap();
+    (config, worker)
+}
+
+fn ids_of(leases: Vec<Lease>) -> Vec<String> {
+    let mut ids: Vec<String> = leases.into_iter().map(|lease| lease.id.to_string()).collect();
+    ids.sort();
+    ids
+}
+
+/// Another claim passes over locked rows and looks behind them from then on.
+#[tokio::test]
+async fn a_claim_locks_no_job_that_it_does_not_take() {
+    for (priority, taken) in [(0, "back"), (2, "added-0")] {
+        let (config, mut worker) = returned_and_added(priority).await;
+        let mut slow = client().await;
+        let transaction = slow.transaction().await.unwrap();
+        let claimed = transaction
+            .query(
+                "select id from oqron.take_turn(oqron.topic_id($1, 'topic'), 'slow', 1, null, null, null, null, 1, 30000,
+                     false, 3, array[-2147483648], array[-9223372036854775808], array[2147483647], null, 0, 0, true, 1000)
+                 where id is not null",
+                &[&config.namespace.as_str()],
+            )
+            .await
+            .unwrap();
+        assert_eq!(claimed.len(), 1);
+        assert_eq!(claimed[0].get::<_, String>(0), taken);
+
+        let mut others: Vec<String> = (0..4).map(|n| format!("added-{n}")).collect();
+        others.push("back".to_owned());
+        others.retain(|id| id != taken);
+        assert_eq!(ids_of(worker.turn(&[], 10).await), others);
+        transaction.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_others_have_locked_of_one_kind_the_other_makes_up_for() {
+    for (priority, locked, claimed) in [(0, "back", "added-0"), (2, "added-%", "back")] {
+        let (config, mut worker) = returned_and_added(priority).await;
+        let mut slow = client().await;
+        let transaction = slow.transaction().await.unwrap();
+        transaction
+            .execute(
+                "select from oqron.jobs where topic = oqron.topic_id($1, 'topic') and id like $2 for update",
+                &[&config.namespace.as_str(), &locked],
+            )
+            .await
+            .unwrap();
+        assert_eq!(ids_of(worker.turn(&[], 1).await), [claimed]);
+        transaction.rollback().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn other_languages_add_by_a_function() {
     let config = config();

@@ -482,6 +482,7 @@ declare
     came_back boolean;
     listened  boolean;
     chosen    text[];
+    of_returned bigint;
     last_priority integer;
     last_seq  bigint;
     began     timestamptz;
@@ -645,12 +646,35 @@ begin
                 limit p_max
             ) c;
         elsif p_max > 0 then
-            -- Stalled ones first, then by priority, then by age.
+            -- Stalled ones first, then by priority, then by age. Every row that is locked is taken too: a claim beside this
+            -- one passes over locked rows, sets its mark behind them, and nobody would look back. So first how many of each
+            -- kind; what others have locked of one kind, the other makes up for.
+            select count(*) filter (where f.lane < 2) into of_returned
+            from (
+                select f.lane from (
+                    (select j.lane, j.priority, j.seq from oqron.jobs j
+                     where j.topic = p_topic and j.state = 1 and j.lane < 2
+                     order by j.lane, j.priority, j.seq
+                     limit p_max)
+                    union all
+                    (select f.* from unnest(p_from_priority, p_from_seq, p_to_priority) as r(from_priority, from_seq, to_priority)
+                     cross join lateral (
+                         select j.lane, j.priority, j.seq from oqron.jobs j
+                         where j.topic = p_topic and j.state = 1 and j.lane = 2
+                           and (j.priority, j.seq) >= (r.from_priority, r.from_seq) and j.priority <= r.to_priority
+                         order by j.priority, j.seq
+                         limit p_max
+                     ) f
+                     limit p_max)
+                ) f
+                order by f.lane <> 0, f.priority, f.seq
+                limit p_max
+            ) f;
             with returned as materialized (
                 select j.id, j.lane, j.priority, j.seq from oqron.jobs j
                 where j.topic = p_topic and j.state = 1 and j.lane < 2
                 order by j.lane, j.priority, j.seq
-                limit p_max
+                limit of_returned
                 for update skip locked
             ), added as materialized (
                 select f.* from unnest(p_from_priority, p_from_seq, p_to_priority) as r(from_priority, from_seq, to_priority)
@@ -662,11 +686,17 @@ begin
                     limit p_max
                     for update skip locked
                 ) f
-                limit p_max
+                limit p_max - (select count(*) from returned)
+            ), rest as materialized (
+                select j.id, j.lane, j.priority, j.seq from oqron.jobs j
+                where j.topic = p_topic and j.state = 1 and j.lane < 2 and j.id <> all (array(select id from returned))
+                order by j.lane, j.priority, j.seq
+                limit p_max - (select count(*) from returned) - (select count(*) from added)
+                for update skip locked
             )
             select array_agg(c.id) into chosen
-            from (select f.id from (select * from returned union all select * from added) f
-                  order by f.lane <> 0, f.priority, f.seq limit p_max) c;
+            from (select f.id from (select * from returned union all select * from added union all select * from rest) f
+                  order by f.lane <> 0, f.priority, f.seq) c;
         end if;
 
         leases_until := now + p_lease_ms;
