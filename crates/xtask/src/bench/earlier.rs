@@ -10,15 +10,16 @@ use crate::error::Error;
 /// What a run has written with `--json`.
 #[derive(Deserialize)]
 pub(crate) struct Earlier {
-    machine: Commit,
+    machine: Of,
     rounds: u32,
     #[serde(flatten)]
     samples: Samples,
 }
 
 #[derive(Deserialize)]
-struct Commit {
+struct Of {
     commit: String,
+    versions: Vec<(String, String)>,
 }
 
 impl Earlier {
@@ -32,8 +33,14 @@ impl Earlier {
         })
     }
 
-    /// Adds its values, and says where they are from. What was measured now counts more than what was before.
-    pub(crate) fn add_to(self, samples: &mut Samples) -> String {
+    /// Adds its values, and the versions of what does not run this time, and says where they are from. What was measured now counts
+    /// more than what was before.
+    pub(crate) fn add_to(self, samples: &mut Samples, versions: &mut Vec<(String, String)>) -> String {
+        for (name, version) in self.machine.versions {
+            if !versions.iter().any(|(known, _)| *known == name) {
+                versions.push((name, version));
+            }
+        }
         let measured_now: Vec<_> = samples
             .values
             .iter()
@@ -65,7 +72,7 @@ mod tests {
 
     fn earlier(figure: &str) -> Earlier {
         let value = format!(
-            r#"{{"machine": {{"commit": "abc"}}, "rounds": 2, "seconds": 3, "failures": [], "values":
+            r#"{{"machine": {{"commit": "abc", "versions": [["Redis", "6"], ["bullmq", "5"]]}}, "rounds": 2, "seconds": 3, "failures": [], "values":
                [{{"backend": "redis", "source": "Oqron", "figure": "{figure}", "unit": "", "round": 1, "value": 7.5}}]}}"#
         );
         serde_json::from_str(&value).unwrap()
@@ -74,12 +81,26 @@ mod tests {
     #[test]
     fn what_was_measured_now_is_not_replaced() {
         let mut samples = Samples::default();
+        let mut versions = vec![("Redis".to_owned(), "7".to_owned())];
         assert_eq!(
-            earlier("old").add_to(&mut samples),
+            earlier("old").add_to(&mut samples, &mut versions),
             "1 of the values are of 2 rounds at commit abc."
         );
-        assert!(earlier("old").add_to(&mut samples).starts_with("0 of"));
-        assert!(earlier("other").add_to(&mut samples).starts_with("1 of"));
+        assert!(
+            earlier("old")
+                .add_to(&mut samples, &mut versions)
+                .starts_with("0 of")
+        );
+        assert!(
+            earlier("other")
+                .add_to(&mut samples, &mut versions)
+                .starts_with("1 of")
+        );
         assert_eq!(samples.figures(Backend::Redis, "Oqron").len(), 2);
+        let shown: Vec<String> = versions
+            .iter()
+            .map(|(name, version)| format!("{name} {version}"))
+            .collect();
+        assert_eq!(shown, ["Redis 7", "bullmq 5"]);
     }
 }

@@ -125,7 +125,7 @@ fn measure(options: &Options, workspace: &Workspace, interrupt: &Interrupt) -> R
     }
     let stage = Stage::set(&backends, workspace, interrupt)?;
     process::build(&sections, &backends, &stage, workspace, interrupt)?;
-    let machine = Machine::look(&stage, workspace, peers.as_ref());
+    let mut machine = Machine::look(&stage, workspace, peers.as_ref());
 
     let mut samples = Samples::default();
     let bar = bar();
@@ -161,7 +161,10 @@ fn measure(options: &Options, workspace: &Workspace, interrupt: &Interrupt) -> R
         }
     }
     bar.finish_and_clear();
-    let earlier = earlier.into_iter().map(|run| run.add_to(&mut samples)).collect();
+    let earlier = earlier
+        .into_iter()
+        .map(|run| run.add_to(&mut samples, &mut machine.versions))
+        .collect();
     let report = Report {
         samples: &samples,
         machine: &machine,
