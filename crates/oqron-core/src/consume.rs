@@ -288,7 +288,8 @@ pub struct Turned {
     pub settled: Vec<Settled>,
     /// What was claimed, in the order in which it should start.
     pub leases: Vec<Lease>,
-    /// Time until the next scheduled job or lease expiry of the topic; `None` when there is neither.
+    /// Time until the next scheduled job or lease expiry of the topic; `None` when there is neither. A backend for which
+    /// looking was too dear this time says when it will look again, if that is earlier.
     pub due_in: Option<Duration>,
     /// Jobs were left waiting that a larger claim would have got. Told to a claim only.
     pub more: bool,

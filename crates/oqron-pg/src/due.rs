@@ -96,6 +96,11 @@ impl Due {
     pub(crate) fn due_in(&self, now: Instant) -> Option<Duration> {
         self.next.map(|next| next.saturating_duration_since(now))
     }
+
+    /// For a turn that could not look: somebody may have scheduled something since the last one did.
+    pub(crate) fn look_again_in(&self, now: Instant) -> Option<Duration> {
+        self.look_again_at.map(|at| at.saturating_duration_since(now))
+    }
 }
 
 #[cfg(test)]
@@ -117,6 +122,7 @@ mod tests {
         due.looked(now, &seen(Duration::from_millis(10)));
         assert!(!due.look_is_due(now + Duration::from_millis(399)));
         assert!(due.look_is_due(now + Duration::from_millis(400)));
+        assert_eq!(due.look_again_in(now), Some(Duration::from_millis(400)));
         assert_eq!(
             due.due_in(now + Duration::from_secs(1)),
             Some(Duration::from_secs(2))

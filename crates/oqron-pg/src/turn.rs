@@ -135,7 +135,7 @@ pub(crate) async fn turn(consume: &PgConsume, turn: &Turn<'_>) -> Result<Turned,
     let now = Instant::now();
     let Claimed { leases, .. } = &read;
     let somebody_waits = read.more && read.somebody_waits;
-    (turned.due_in, turned.leased) = consume.memory.of_topic(topic, |memory| {
+    let due_in = consume.memory.of_topic(topic, |memory| {
         if let Some(claim) = turn.claim {
             if !read.paused && !read.repeated {
                 let took = full.then(|| now.duration_since(began));
@@ -157,8 +157,10 @@ pub(crate) async fn turn(consume: &PgConsume, turn: &Turn<'_>) -> Result<Turned,
             Some(seen) => memory.due.looked(now, seen),
             None => delays(turn.settlements).for_each(|delay| memory.due.scheduled(now, delay)),
         }
-        let is_leased = turn.claim.is_some() && memory.due.is_leased();
-        (memory.due.due_in(now), is_leased)
+        turned.leased = turn.claim.is_some() && memory.due.is_leased();
+        let (next, look_again) = (memory.due.due_in(now), memory.due.look_again_in(now));
+        turned.due_in = next.into_iter().chain(look_again.filter(|_| !look)).min();
+        next
     });
     turned.leases = read.leases;
     turned.more = read.more;
@@ -175,7 +177,7 @@ pub(crate) async fn turn(consume: &PgConsume, turn: &Turn<'_>) -> Result<Turned,
         wake,
         leases: consume.owed_for_leases(topic),
         waits: is_short
-            .then(|| consume.registering(topic, turn.worker, turned.due_in))
+            .then(|| consume.registering(topic, turn.worker, due_in))
             .flatten(),
     };
     if turned.leases.is_empty() {

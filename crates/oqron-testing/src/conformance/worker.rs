@@ -101,6 +101,19 @@ impl BenchWorker {
         self.claim_when_due(1).await.remove(0)
     }
 
+    /// When the topic's next job is due, which must not be soon: what is soon is when the backend looks again.
+    pub async fn next_due(&mut self) -> Option<Duration> {
+        const SOON: Duration = Duration::from_secs(5);
+        loop {
+            let turned = self.turn(&[], Some(for_long(1))).await;
+            assert_eq!(turned.leases, []);
+            match turned.due_in {
+                Some(due_in) if due_in <= SOON => tokio::time::sleep(due_in).await,
+                due_in => return due_in,
+            }
+        }
+    }
+
     /// Settles one lease.
     pub async fn settle(&mut self, lease: &Lease, outcome: Outcome) -> Settled {
         let settlement = Settlement::new(lease.id.clone(), lease.token, outcome);
