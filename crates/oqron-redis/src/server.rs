@@ -199,7 +199,7 @@ impl Server {
             let (number, mut connection, is_fresh) = match timeout_at(deadline, self.open(line)).await {
                 Ok(Ok(opened)) => opened,
                 Ok(Err(error)) => return Err(self.pool_error(action, error)),
-                Err(_) => return Err(self.timeout(action)),
+                Err(_) => return Err(self.no_connection(action)),
             };
             match timeout_at(deadline, connection.send(command, script)).await {
                 Ok(Ok(value)) => return Ok(value),
@@ -248,17 +248,21 @@ impl Server {
         }
     }
 
+    fn no_connection(&self, action: &'static str) -> Error {
+        Error::Unavailable {
+            backend: self.name.clone(),
+            action,
+            problem: format!(
+                "no connection within {:?}; is the server running, is the address right, and does a firewall stand between?",
+                self.call_timeout
+            ),
+        }
+    }
+
     pub(crate) fn pool_error(&self, action: &'static str, error: PoolError<RedisError>) -> Error {
         match error {
             PoolError::Backend(error) => from_redis(&self.name, action, &error),
-            PoolError::Timeout(TimeoutType::Create) => Error::Unavailable {
-                backend: self.name.clone(),
-                action,
-                problem: format!(
-                    "no connection within {:?}; is the address right, and does a firewall stand between?",
-                    self.call_timeout
-                ),
-            },
+            PoolError::Timeout(TimeoutType::Create) => self.no_connection(action),
             PoolError::Timeout(_) => self.timeout(action),
             error => Error::Unavailable {
                 backend: self.name.clone(),
