@@ -6,12 +6,10 @@ use oqron_core::limits::SWEEP_JOBS_MAX;
 use oqron_core::{Error, Swept, TopicName};
 use rusqlite::{OptionalExtension, params};
 
-use crate::end::remove;
 use crate::error::Failed;
 use crate::file::Handle;
 use crate::lock_file::Owner;
 use crate::mailbox::Post;
-use crate::slot::{Slot, read_slots};
 use crate::step::{Step, Topic};
 
 /// A worker that was not heard of for so long, whose lock is free, and that has no lease left, is forgotten.
@@ -29,56 +27,45 @@ pub(super) async fn sweep(handle: &Handle, topic: &TopicName) -> Result<Swept, E
             };
             forget_dead_workers(step, &topic, &post)?;
             let more_ids = forget_ids(step, &topic)?;
-            let expired = expired(step, &topic)?;
-            let room = SWEEP_JOBS_MAX - expired.len();
-            remove_all(step, &topic, &expired)?;
-            let surplus = surplus(step, &topic, room)?;
-            remove_all(step, &topic, &surplus)?;
-            let records = expired.len() + surplus.len();
+            let expired = remove_expired(step, &topic, step.now.wall.as_millis(), SWEEP_JOBS_MAX)?;
+            let records = expired + remove_surplus(step, &topic, SWEEP_JOBS_MAX - expired)?;
             Ok(Swept::new(records as u32, more_ids || records == SWEEP_JOBS_MAX))
         })
         .await
 }
 
-fn expired(step: &Step<'_>, topic: &Topic) -> Result<Vec<Slot>, Failed> {
-    read_slots(
-        step,
-        include_str!("../sql/consume/over_age.sql"),
-        params![topic.number, step.now.wall.as_millis(), SWEEP_JOBS_MAX as i64],
-    )
-}
-
-/// Those over the number that the job that ended last allows.
-fn surplus(step: &Step<'_>, topic: &Topic, room: usize) -> Result<Vec<Slot>, Failed> {
+/// Removes what is over the number that the job that ended last allows. Answers how many went, `room` at most.
+fn remove_surplus(step: &Step<'_>, topic: &Topic, room: usize) -> Result<usize, Failed> {
     let keep: Option<Option<i64>> = step
         .connection
         .prepare_cached(include_str!("../sql/consume/last_keep_count.sql"))?
         .query_row(params![topic.number], |row| row.get(0))
         .optional()?;
     let Some(Some(keep)) = keep else {
-        return Ok(Vec::new());
+        return Ok(0);
     };
     let kept: i64 = step
         .connection
         .prepare_cached(include_str!("../sql/consume/count_kept.sql"))?
         .query_row(params![topic.number], |row| row.get(0))?;
-    let surplus = kept.saturating_sub(keep).clamp(0, room as i64);
-    if surplus == 0 {
-        return Ok(Vec::new());
-    }
     // Everything expires by the end of time.
-    read_slots(
-        step,
-        include_str!("../sql/consume/over_age.sql"),
-        params![topic.number, i64::MAX, surplus],
-    )
+    let surplus = usize::try_from(kept.saturating_sub(keep)).unwrap_or(0);
+    remove_expired(step, topic, i64::MAX, surplus.min(room))
 }
 
-fn remove_all(step: &Step<'_>, topic: &Topic, slots: &[Slot]) -> Result<(), Failed> {
-    for slot in slots {
-        remove(step, topic, slot)?;
+/// Removes records that expire until this time, the first to expire first. Answers how many went.
+fn remove_expired(step: &Step<'_>, topic: &Topic, until_ms: i64, max: usize) -> Result<usize, Failed> {
+    if max == 0 {
+        return Ok(0);
     }
-    Ok(())
+    let max = max as i64;
+    step.connection
+        .prepare_cached(include_str!("../sql/consume/remember_over_age.sql"))?
+        .execute(params![topic.number, until_ms, max, step.now.wall.as_millis()])?;
+    Ok(step
+        .connection
+        .prepare_cached(include_str!("../sql/consume/remove_over_age.sql"))?
+        .execute(params![topic.number, until_ms, max])?)
 }
 
 /// Answers whether more are left.
