@@ -31,6 +31,10 @@ const SILENCE_IN_A_GRACE: f64 = 0.8;
 /// Whatever the lease, a server has this long to answer.
 const ANSWER_TIME_MIN: Duration = Duration::from_millis(100);
 
+/// While messages come one after the other, it looks for them so often and is not woken by each: that would take a core from
+/// the jobs or the backend several times in a turn.
+const HEAR_EVERY: Duration = Duration::from_millis(5);
+
 /// What the heart is told.
 pub(crate) enum ToHeart {
     /// After each turn, by the topic's task.
@@ -107,25 +111,39 @@ impl Heart {
 
     /// Beats until nobody is left who could tell it anything.
     pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<ToHeart>) {
+        let mut hear_at = None;
         loop {
             self.do_what_is_due();
             let alarm = self.next_alarm();
             tokio::select! {
                 biased;
-                message = inbox.recv() => {
+                message = inbox.recv(), if hear_at.is_none() => {
                     let Some(message) = message else { return };
                     self.hear(message);
-                    while let Ok(message) = inbox.try_recv() {
-                        self.hear(message);
-                    }
+                    hear_at = Some(Instant::now() + HEAR_EVERY);
                 }
                 Some(answer) = self.answers.next(), if !self.answers.is_empty() => self.answered(answer),
                 () = self.bell.rung(), if self.report_at.is_none() => {
                     self.report_at = Some(Instant::now() + REPORT_EVERY);
                 }
-                () = sleep_until(alarm) => {}
+                () = sleep_until(hear_at.map_or(alarm, |at| alarm.min(at))) => {}
+            }
+            let now = Instant::now();
+            if hear_at.is_some_and(|at| now >= at) {
+                let has_heard = self.hear_all(&mut inbox);
+                hear_at = has_heard.then_some(now + HEAR_EVERY);
             }
         }
+    }
+
+    /// What has come so far; answers whether anything has.
+    fn hear_all(&mut self, inbox: &mut mpsc::Receiver<ToHeart>) -> bool {
+        let mut has_heard = false;
+        while let Ok(message) = inbox.try_recv() {
+            self.hear(message);
+            has_heard = true;
+        }
+        has_heard
     }
 
     fn hear(&mut self, message: ToHeart) {
