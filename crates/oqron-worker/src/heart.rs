@@ -128,10 +128,12 @@ impl Heart {
                 }
                 () = sleep_until(hear_at.map_or(alarm, |at| alarm.min(at))) => {}
             }
+            // Also when something else has woken it: a heartbeat lists what is held now.
             let now = Instant::now();
-            if hear_at.is_some_and(|at| now >= at) {
-                let has_heard = self.hear_all(&mut inbox);
-                hear_at = has_heard.then_some(now + HEAR_EVERY);
+            if self.hear_all(&mut inbox) {
+                hear_at = Some(now + HEAR_EVERY);
+            } else {
+                hear_at = hear_at.filter(|at| now < *at);
             }
         }
     }
