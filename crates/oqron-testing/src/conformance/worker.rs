@@ -102,16 +102,15 @@ impl BenchWorker {
     }
 
     /// When the topic's next job is due, which must not be soon: what is soon is when the backend looks again.
-    pub async fn next_due(&mut self) -> Option<Duration> {
+    pub async fn next_due(&mut self) -> Duration {
         const SOON: Duration = Duration::from_secs(5);
-        loop {
+        eventually("the backend has looked for what is due", async || {
             let turned = self.turn(&[], Some(for_long(1))).await;
             assert_eq!(turned.leases, []);
-            match turned.due_in {
-                Some(due_in) if due_in <= SOON => tokio::time::sleep(due_in).await,
-                due_in => return due_in,
-            }
-        }
+            let due_in = turned.due_in.expect("something is due later");
+            (due_in > SOON).then_some(due_in)
+        })
+        .await
     }
 
     /// Settles one lease.
