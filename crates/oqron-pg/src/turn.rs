@@ -135,7 +135,7 @@ pub(crate) async fn turn(consume: &PgConsume, turn: &Turn<'_>) -> Result<Turned,
     let now = Instant::now();
     let Claimed { leases, .. } = &read;
     let somebody_waits = read.more && read.somebody_waits;
-    let due_in = consume.memory.of_topic(topic, |memory| {
+    let next_due_in = consume.memory.of_topic(topic, |memory| {
         if let Some(claim) = turn.claim {
             if !read.paused && !read.repeated {
                 let took = full.then(|| now.duration_since(began));
@@ -172,12 +172,13 @@ pub(crate) async fn turn(consume: &PgConsume, turn: &Turn<'_>) -> Result<Turned,
         (went_back > 0 && turn.claim.is_none()).then_some(Wake::Jobs(went_back))
     };
     let is_short = turned.leases.len() < wanted as usize;
+    // A waiter is registered with what is due and not with when it looks again: it is to be woken for everything earlier.
     let hints = Hints {
         topic,
         wake,
         leases: consume.owed_for_leases(topic),
         waits: is_short
-            .then(|| consume.registering(topic, turn.worker, due_in))
+            .then(|| consume.registering(topic, turn.worker, next_due_in))
             .flatten(),
     };
     if turned.leases.is_empty() {

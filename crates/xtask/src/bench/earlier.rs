@@ -10,14 +10,14 @@ use crate::error::Error;
 /// What a run has written with `--json`.
 #[derive(Deserialize)]
 pub(crate) struct Earlier {
-    machine: Of,
+    machine: Machine,
     rounds: u32,
     #[serde(flatten)]
     samples: Samples,
 }
 
 #[derive(Deserialize)]
-struct Of {
+struct Machine {
     commit: String,
     versions: Vec<(String, String)>,
 }
